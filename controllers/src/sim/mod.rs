@@ -1,0 +1,7 @@
+//! The deterministic world: in-memory store and guests, virtual clock, seeded faults, and the
+//! one model of Contabo.
+
+pub mod clock;
+pub mod contabo;
+pub mod store;
+pub mod world;

@@ -1,0 +1,15 @@
+//! The adapters and servers of DevPocket, as a library so that tests drive them over real sockets.
+
+pub mod access;
+pub mod cache;
+pub mod cli;
+pub mod config;
+pub mod contabo;
+pub mod embedded;
+pub mod kube;
+pub mod manifest;
+pub mod server;
+pub mod simulator;
+pub mod store;
+pub mod telemetry;
+pub mod up;
