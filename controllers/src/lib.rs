@@ -4,6 +4,7 @@
 //! controllers need from outside, as traits. The domain modules decide in pure functions and act
 //! through the ports. `sim` is the deterministic world in which all of it is tested.
 
+pub mod client;
 pub mod clock;
 pub mod cloud;
 pub mod environment;

@@ -1,1 +1,422 @@
+//! `Environment`: what somebody declared they want to work in, and how far that is true.
 
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::condition::Condition;
+use crate::metadata::{ObjectMeta, is_default};
+use crate::money::Money;
+use crate::object::resource;
+use crate::plan::{Plan, RiskClass};
+
+/// One dev environment, kept on one Contabo VPS.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Environment {
+    pub metadata: ObjectMeta,
+    pub spec: EnvironmentSpec,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub status: EnvironmentStatus,
+}
+resource!(Environment);
+
+/// What is declared. Defaults are written into the record on admission (see `defaulting`).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EnvironmentSpec {
+    /// Name for people, unique in the namespace; 1 to 50 characters. Defaults to `metadata.name`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<String>,
+    /// A size of the catalogue (`vps-10-nvme`) or a Contabo product id (`V91`).
+    pub size: String,
+    /// A Contabo region, such as `EU`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub region: String,
+    #[serde(default)]
+    pub power: Power,
+    /// A Template by name, or `name@version`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
+    /// Values for the template's parameters.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parameters: BTreeMap<String, Value>,
+    /// An image by name, such as `ubuntu-24.04`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// Snapshots that shall exist.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub snapshots: Vec<SnapshotSpec>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot_schedule: Option<SnapshotSchedule>,
+    /// Roll back to a snapshot, once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore: Option<RestoreRequest>,
+    /// Restart the machine, once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart: Option<Request>,
+    /// Reinstall the machine, once. Wipes the disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rebuild: Option<Request>,
+    /// Start a machine that automation stopped, once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wake: Option<Request>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub user: UserSpec,
+    /// Environment variables of the `dev` user.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub env: Vec<EnvVar>,
+    /// Absolute paths that move with the environment when it changes machines.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub data_paths: Vec<String>,
+    /// What becomes of the paid machine when the environment is deleted.
+    #[serde(default)]
+    pub reclaim: Reclaim,
+    /// Whether changes made outside DevPocket are undone or only shown.
+    #[serde(default)]
+    pub drift: DriftPolicy,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub activity: Option<ActivityPolicy>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<PowerSchedule>,
+    /// Release the environment at this time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifetime: Option<Lifetime>,
+    /// While set and not over, nothing is done for this environment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Pause>,
+    /// Classes of risky steps that need no approval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auto_approve: Option<AutoApprove>,
+    /// Contract term of a machine bought for this environment, in months.
+    #[serde(default = "one_month")]
+    pub contract_months: u8,
+}
+
+fn one_month() -> u8 {
+    1
+}
+
+/// Whether the machine shall run. Stopping saves no money: Contabo bills by contract period.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Power {
+    #[default]
+    Running,
+    Stopped,
+}
+
+/// A snapshot that shall exist.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SnapshotSpec {
+    /// 1 to 30 letters, digits, spaces or dashes (Contabo's rule).
+    pub name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+}
+
+/// Snapshots made by the clock.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SnapshotSchedule {
+    /// Hours between snapshots, at least 1.
+    pub every_hours: u32,
+    /// How many to keep.
+    pub keep: u32,
+}
+
+/// A one-shot request: done when `status.requests` shows its id.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// Chosen by the requester; a new id is a new request.
+    pub id: String,
+}
+
+/// A one-shot rollback to a snapshot.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RestoreRequest {
+    pub id: String,
+    /// Name of the snapshot.
+    pub snapshot: String,
+}
+
+/// The `dev` user of the machine.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct UserSpec {
+    /// Absolute path of the login shell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shell: Option<String>,
+    /// Public keys in OpenSSH's one-line form.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<String>,
+    /// Whether `keys` may sign in at the machine itself, not only through the gateway.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub direct_ssh: bool,
+    /// Secret that holds the password for `sudo`-less tools; never rendered into user-data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_secret: Option<SecretKeyRef>,
+}
+
+/// One environment variable: a value, or a reference to a secret.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EnvVar {
+    pub name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value_from: Option<ValueFrom>,
+}
+
+/// Where a variable's value comes from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ValueFrom {
+    pub secret_key_ref: SecretKeyRef,
+}
+
+/// One key of a Secret in the same namespace.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SecretKeyRef {
+    pub name: String,
+    pub key: String,
+}
+
+/// What becomes of the paid machine when its environment is deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Reclaim {
+    /// Wiped, then claimable by the next environment; cancelled in time before its next billing
+    /// date when nobody claimed it.
+    #[default]
+    Pool,
+    /// Cancelled for the end of its term.
+    CancelAtTermEnd,
+    /// Left exactly as it is, no longer looked after.
+    Retain,
+}
+
+/// Whether drift of power and displayName is healed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DriftPolicy {
+    #[default]
+    Correct,
+    Report,
+}
+
+/// Stop when nobody used the environment for a while.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ActivityPolicy {
+    /// Minutes without use after which the machine is stopped.
+    pub stop_after_minutes: u32,
+}
+
+/// Run by the clock.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PowerSchedule {
+    /// IANA name, such as `Europe/Berlin`.
+    pub time_zone: String,
+    /// Windows such as `Mon-Fri 08:00-18:00` in which the machine runs.
+    pub run: Vec<String>,
+}
+
+/// When the environment ends by itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Lifetime {
+    pub until: Timestamp,
+}
+
+/// A pause with an end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Pause {
+    /// The pause ends by itself at this time.
+    pub until: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// Risky steps that run without an approval.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AutoApprove {
+    pub classes: Vec<RiskClass>,
+    /// Most the monthly cost may rise by such steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_monthly_increase: Option<Money>,
+}
+
+/// The seed product's words for where an environment stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    #[default]
+    Creating,
+    Provisioning,
+    Installing,
+    Configuring,
+    Running,
+    Stopping,
+    Stopped,
+    Restarting,
+    Resizing,
+    Error,
+    Terminated,
+}
+
+/// How far the declaration is true. Written by controllers only.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EnvironmentStatus {
+    #[serde(default)]
+    pub phase: Phase,
+    /// One sentence: what it waits for, from whom, since when, what is left. Empty when nothing.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+    /// Mirror of the bound machine; the binding itself is `Machine.spec.claim`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<BoundMachine>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effective_power: Option<EffectivePower>,
+    /// The plan as last computed; empty when the world is as declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Plan>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approvals: Vec<Approval>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<RenderedTemplate>,
+    /// Ids of one-shot requests that are done, by request (`restart`, ...).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub requests: BTreeMap<String, String>,
+    /// Drift seen on the bound machine, newest last, at most [`DRIFT_KEPT`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drift: Vec<Drift>,
+    /// `metadata.generation` this status is about.
+    #[serde(default)]
+    pub observed_generation: i64,
+}
+
+/// How many drift entries a status keeps.
+pub const DRIFT_KEPT: usize = 10;
+
+/// The bound machine as people see it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BoundMachine {
+    /// Name of the Machine record.
+    pub name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance_id: Option<i64>,
+    /// Contabo's name, such as `vmi2563139`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance_name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// Since when it is bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+}
+
+/// Which power holds now, and why.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct EffectivePower {
+    pub power: Power,
+    /// `Spec`, `Schedule`, `Activity` or `Wake`.
+    pub reason: String,
+}
+
+/// A person's consent to steps of a plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Approval {
+    /// Fingerprints of the approved steps.
+    pub fingerprints: Vec<String>,
+    pub by: String,
+    pub at: Timestamp,
+    /// 24 h after `at` unless said otherwise.
+    pub expires: Timestamp,
+}
+
+/// How long an approval lives unless it says otherwise, in hours.
+pub const APPROVAL_HOURS: i64 = 24;
+
+/// What the environment costs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Cost {
+    pub monthly: Money,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub paid_until: Option<Date>,
+    /// Day of the price list the amount is from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub prices_of: Option<Date>,
+}
+
+/// What was rendered for the machine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RenderedTemplate {
+    pub name: String,
+    pub generation: i64,
+    /// SHA-256 of the user-data, hex.
+    pub digest: String,
+}
+
+/// One difference somebody made outside DevPocket.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Drift {
+    /// `power`, `displayName`, `cancelled`, `reinstalled` or `vanished`.
+    pub what: String,
+    /// What was seen and what was declared, in a sentence.
+    pub message: String,
+    pub since: Timestamp,
+    /// The user Contabo's audits name, or `unknown`.
+    pub by: String,
+    /// When it was undone; absent while it stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub healed: Option<Timestamp>,
+}
+
+/// Condition types of an Environment.
+pub mod conditions {
+    /// Everything declared is true and usable.
+    pub const READY: &str = "Ready";
+    /// A paid machine is bound.
+    pub const MACHINE_BOUND: &str = "MachineBound";
+    /// The guest answers and is installed; `Unknown`/`NotObserved` until it can be looked at.
+    pub const GUEST_READY: &str = "GuestReady";
+    /// Something differs that nobody declared.
+    pub const DRIFTED: &str = "Drifted";
+    /// A person paused it.
+    pub const PAUSED: &str = "Paused";
+    /// A brake, limit or budget holds a step.
+    pub const HELD: &str = "Held";
+    /// A step waits for an approval.
+    pub const WAITING: &str = "Waiting";
+    /// Tried several times and gave up.
+    pub const STALLED: &str = "Stalled";
+    /// It was cancelled outside and ends on a known day.
+    pub const MACHINE_ENDING: &str = "MachineEnding";
+    /// It was reinstalled outside.
+    pub const DISK_REPLACED: &str = "DiskReplaced";
+    /// It is proved to be gone.
+    pub const MACHINE_LOST: &str = "MachineLost";
+    /// Contabo cannot be asked; the other conditions keep their last values.
+    pub const UNOBSERVED: &str = "Unobserved";
+}

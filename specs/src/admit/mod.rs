@@ -1,1 +1,161 @@
+//! The one write path: every change of every object passes [`admit`].
+//!
+//! # Guarantees
+//! - Pure: the same old object, request and context give the same answer. The API, the
+//!   controllers and the simulation therefore obey the same rules.
+//! - What leaves here is defaulted, valid, and keeps the line between spec and status: a write to
+//!   the object cannot touch `status`, a write to `/status` cannot touch anything else.
+//! - `metadata.generation` counts changes of `spec`; managed fields are kept.
+//! - A request that changes nothing becomes [`Change::None`] and is not written: the cheapest way
+//!   to stop two managers from fighting over timestamps.
+//! - All faults are reported at once, each with its path, the value and what is allowed.
+//!
+//! # Assumptions
+//! The store compares [`Admitted::expected_revision`] with what it holds when it writes, so a
+//! decision made on a stale object is refused there and never half-applied.
+//!
+//! # Caveats
+//! Rules that need other objects (does the template exist, is the display name free in the
+//! namespace) are not here: [`references`] names what must exist, and the writer adds guards that
+//! the store checks in the same transaction.
 
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::catalogue::Catalogue;
+use crate::object::{Key, Object};
+
+/// Who writes, through what, and from where. Stored with the write's audit row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Actor {
+    /// Account or component, such as `admin` or `system:controllers`.
+    pub user: String,
+    /// Field manager, such as `devpocket-cli` or `environment-controller`.
+    pub manager: String,
+    /// Peer address, for writes that came over a socket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// Ties log lines, audit rows and replies together.
+    pub request_id: String,
+}
+
+impl Actor {
+    /// A component of DevPocket itself.
+    pub fn system(component: &str) -> Actor {
+        Actor {
+            user: "system:devpocket".into(),
+            manager: component.into(),
+            address: None,
+            request_id: String::new(),
+        }
+    }
+
+    /// Whether this is DevPocket itself: only it may set what people may not, such as a machine's
+    /// claim or an operation.
+    pub fn is_system(&self) -> bool {
+        self.user == "system:devpocket"
+    }
+}
+
+/// Which part of the object a write is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Subresource {
+    #[default]
+    None,
+    Status,
+}
+
+/// What must hold for a delete.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Preconditions {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<Uuid>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource_version: Option<String>,
+}
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub enum Request {
+    Create {
+        object: Value,
+    },
+    /// Replace the object (or its status) as a whole.
+    Update {
+        object: Value,
+        subresource: Subresource,
+    },
+    /// RFC 6902 or RFC 7386.
+    Patch {
+        kind: crate::patch::PatchKind,
+        patch: Value,
+        subresource: Subresource,
+    },
+    /// Server-side apply; creates the object when there is none.
+    Apply {
+        object: Value,
+        force: bool,
+        subresource: Subresource,
+    },
+    Delete {
+        preconditions: Preconditions,
+    },
+}
+
+/// What admission needs to know beyond the objects.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    pub actor: &'a Actor,
+    pub now: Timestamp,
+    /// Uid for the object, should this create one.
+    pub uid: Uuid,
+    pub catalogue: &'a Catalogue,
+}
+
+/// What the store has to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    Create,
+    Update,
+    /// Remove the object now: deletion without finalizers, or the last finalizer went.
+    Delete,
+    /// Nothing differs; nothing is written.
+    None,
+}
+
+/// A change that passed admission. Only [`admit`] makes one; stores accept nothing else.
+#[derive(Clone, Debug)]
+pub struct Admitted {
+    change: Change,
+    object: Object,
+    expected_revision: Option<u64>,
+}
+
+impl Admitted {
+    pub fn change(&self) -> Change {
+        self.change
+    }
+
+    /// The object after the change; for [`Change::Delete`] its last state. Its `resourceVersion`
+    /// is the one it had before: the store sets the new one when it commits.
+    pub fn object(&self) -> &Object {
+        &self.object
+    }
+
+    pub fn into_object(self) -> Object {
+        self.object
+    }
+
+    /// Revision the object must still have in the store; none when it must not exist.
+    pub fn expected_revision(&self) -> Option<u64> {
+        self.expected_revision
+    }
+
+    pub fn key(&self) -> Key {
+        self.object.key()
+    }
+}
