@@ -5,6 +5,7 @@ pub mod cache;
 pub mod cli;
 pub mod config;
 pub mod contabo;
+pub mod crypto;
 pub mod embedded;
 pub mod kube;
 pub mod manifest;
