@@ -26,7 +26,7 @@ mod price_file;
 mod size;
 
 pub use nearest::{Nearest, SeedSize, Why};
-pub use price::{Amount, BASE_REGION, MAX_AMOUNT_CENTS, MAX_TERM_MONTHS, Price};
+pub use price::{BASE_REGION, MAX_AMOUNT_CENTS, MAX_TERM_MONTHS, Price};
 pub use price_file::{MAX_PRICE_FILE_BYTES, MAX_PRICE_LINES, PriceError};
 pub use size::{DiskType, Family, Image, Lineup, Region, Size};
 

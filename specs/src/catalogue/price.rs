@@ -1,12 +1,11 @@
 //! What things cost: exact amounts in one currency, and the book that answers for a size, a
 //! region, a term and a day.
 
-use std::fmt;
-
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::size::within;
+use crate::money::Money;
 
 /// The largest amount a price list may carry, in hundredths (one million). It keeps every sum and
 /// product in here far from overflow, and catches a price typed with a slipped decimal point.
@@ -18,50 +17,22 @@ pub const BASE_REGION: &str = "EU";
 /// The longest contract term a price list may carry, in months.
 pub const MAX_TERM_MONTHS: u32 = 120;
 
-/// An exact amount: hundredths of a currency named by its ISO 4217 code. There is no addition of
-/// two of different currencies.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Amount {
-    pub cents: i64,
-    pub currency: String,
-}
-
-impl Amount {
-    /// Reads `5.50 EUR`: digits, optionally a point and one or two digits, a space, three capitals.
-    /// `None` for everything else, also for a bare number: an amount without its currency is not
-    /// a price.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let (number, currency) = text.split_once(' ')?;
-        if currency.len() != 3 || !currency.bytes().all(|b| b.is_ascii_uppercase()) {
-            return None;
-        }
-        let (units, fraction) = number.split_once('.').unwrap_or((number, "00"));
-        let digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
-        if !digits(units) || !digits(fraction) || units.len() > 7 || fraction.len() > 2 {
-            return None;
-        }
-        let scale = if fraction.len() == 1 { 10 } else { 1 };
-        let cents = units.parse::<i64>().ok()? * 100 + fraction.parse::<i64>().ok()? * scale;
-        (cents <= MAX_AMOUNT_CENTS).then(|| Self { cents, currency: currency.to_owned() })
+/// Reads `5.50 EUR`: digits, optionally a point and one or two digits, a space, three capitals.
+/// `None` for everything else, also for a bare number: an amount without its currency is not a
+/// price.
+pub(super) fn parse_money(text: &str) -> Option<Money> {
+    let (number, currency) = text.split_once(' ')?;
+    if currency.len() != 3 || !currency.bytes().all(|b| b.is_ascii_uppercase()) {
+        return None;
     }
-
-    /// The sum, if both are of one currency.
-    #[must_use]
-    pub fn plus(&self, other: &Self) -> Option<Self> {
-        (self.currency == other.currency).then(|| Self {
-            cents: self.cents.saturating_add(other.cents),
-            currency: self.currency.clone(),
-        })
+    let (units, fraction) = number.split_once('.').unwrap_or((number, "00"));
+    let digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
+    if !digits(units) || !digits(fraction) || units.len() > 7 || fraction.len() > 2 {
+        return None;
     }
-}
-
-impl fmt::Display for Amount {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sign = if self.cents < 0 { "-" } else { "" };
-        let cents = self.cents.unsigned_abs();
-        write!(f, "{sign}{}.{:02} {}", cents / 100, cents % 100, self.currency)
-    }
+    let scale = if fraction.len() == 1 { 10 } else { 1 };
+    let cents = units.parse::<i64>().ok()? * 100 + fraction.parse::<i64>().ok()? * scale;
+    (cents <= MAX_AMOUNT_CENTS).then(|| Money::new(cents, currency))
 }
 
 /// The price of one order, net of VAT.
@@ -84,14 +55,14 @@ pub struct Price {
 impl Price {
     /// What a month comes to, as an amount.
     #[must_use]
-    pub fn monthly(&self) -> Amount {
-        Amount { cents: self.cents_per_month, currency: self.currency.clone() }
+    pub fn monthly(&self) -> Money {
+        Money { cents: self.cents_per_month, currency: self.currency.clone() }
     }
 
     /// What is due with the order, as an amount.
     #[must_use]
-    pub fn due(&self) -> Amount {
-        Amount { cents: self.total_due, currency: self.currency.clone() }
+    pub fn due(&self) -> Money {
+        Money { cents: self.total_due, currency: self.currency.clone() }
     }
 }
 
@@ -102,7 +73,7 @@ pub(super) struct PriceLine {
     pub size: String,
     pub region: String,
     pub months: u32,
-    pub total: Option<Amount>,
+    pub total: Option<Money>,
     pub seen: Seen,
 }
 
@@ -112,7 +83,7 @@ pub(super) struct SurchargeLine {
     pub size: String,
     pub region: String,
     pub months: u32,
-    pub per_month: Amount,
+    pub per_month: Money,
     pub seen: Seen,
 }
 
@@ -152,11 +123,11 @@ impl PriceBook {
             .rev()
             .filter(|s| s.size == size && s.region == region && s.months == months)
             .find(|s| s.seen.holds(on))?;
-        let term = Amount {
+        let term = Money {
             cents: extra.per_month.cents.checked_mul(i64::from(months))?,
             currency: extra.per_month.currency.clone(),
         };
-        let total = base.total.as_ref()?.plus(&term)?;
+        let total = base.total.as_ref()?.checked_add(&term)?;
         let mut seen = base.seen.clone();
         seen.as_of = seen.as_of.min(extra.seen.as_of);
         if seen.source != extra.seen.source {
@@ -174,7 +145,7 @@ impl PriceBook {
     }
 }
 
-fn quote(total: &Amount, months: u32, seen: &Seen) -> Option<Price> {
+fn quote(total: &Money, months: u32, seen: &Seen) -> Option<Price> {
     let term = i64::from(months);
     if term == 0 {
         return None;
@@ -202,7 +173,7 @@ mod tests {
             ("7.5 EUR", 750),
             ("1000000 EUR", MAX_AMOUNT_CENTS),
         ] {
-            assert_eq!(Amount::parse(text).map(|a| a.cents), Some(cents), "{text}");
+            assert_eq!(parse_money(text).map(|a| a.cents), Some(cents), "{text}");
         }
         for text in [
             "5.50",
@@ -218,15 +189,8 @@ mod tests {
             ".5 EUR",
             "99999999999999999999 EUR",
         ] {
-            assert_eq!(Amount::parse(text), None, "{text}");
+            assert_eq!(parse_money(text), None, "{text}");
         }
-        assert_eq!(Amount::parse("5.5 EUR").unwrap().to_string(), "5.50 EUR");
-    }
-
-    #[test]
-    fn two_currencies_are_never_added() {
-        let eur = Amount::parse("1 EUR").unwrap();
-        assert_eq!(eur.plus(&Amount::parse("1 USD").unwrap()), None);
-        assert_eq!(eur.plus(&eur).unwrap().cents, 200);
+        assert_eq!(parse_money("5.5 EUR").unwrap().to_string(), "5.50 EUR");
     }
 }

@@ -29,8 +29,9 @@ use serde_yaml::{Mapping, Value};
 
 use super::Catalogue;
 use super::price::{
-    Amount, BASE_REGION, MAX_TERM_MONTHS, PriceBook, PriceLine, Seen, SurchargeLine,
+    BASE_REGION, MAX_TERM_MONTHS, PriceBook, PriceLine, Seen, SurchargeLine, parse_money,
 };
+use crate::money::Money;
 
 /// No entry is read once a price list has this many lines (`sizes` and `totals` spread out).
 pub const MAX_PRICE_LINES: usize = 10_000;
@@ -170,7 +171,7 @@ impl Reader<'_> {
     }
 
     /// What whole terms cost, by months; `None` as an amount for "no price".
-    fn totals(&mut self, at: &str, entry: &Mapping) -> Vec<(u32, Option<Amount>)> {
+    fn totals(&mut self, at: &str, entry: &Mapping) -> Vec<(u32, Option<Money>)> {
         match (entry.get("price"), entry.get("totals")) {
             (Some(price), None) => {
                 let months = self.months(&format!("{at}.months"), entry.get("months"));
@@ -182,7 +183,7 @@ impl Reader<'_> {
                     return Vec::new();
                 };
                 let cents = monthly.cents * i64::from(months);
-                vec![(months, Some(Amount { cents, ..monthly }))]
+                vec![(months, Some(Money { cents, ..monthly }))]
             }
             (None, Some(Value::Mapping(totals))) if entry.get("months").is_none() => {
                 let mut read = Vec::new();
@@ -303,8 +304,8 @@ impl Reader<'_> {
         months
     }
 
-    fn amount(&mut self, at: &str, value: &Value, least: i64, like: &str) -> Option<Amount> {
-        let amount = value.as_str().and_then(Amount::parse).filter(|a| a.cents >= least);
+    fn amount(&mut self, at: &str, value: &Value, least: i64, like: &str) -> Option<Money> {
+        let amount = value.as_str().and_then(parse_money).filter(|a| a.cents >= least);
         if amount.is_none() {
             self.fault(at, show(value), format!("an amount with its currency, like {like}"));
         }
