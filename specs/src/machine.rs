@@ -8,7 +8,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::condition::Condition;
-use crate::environment::{Power, Reclaim};
+use crate::environment::{Drift, Power, Reclaim};
 use crate::metadata::{ObjectMeta, is_default};
 use crate::money::Money;
 use crate::object::resource;
@@ -166,6 +166,9 @@ pub enum MachineState {
     NotBought,
 }
 
+/// How many outside changes a machine's status keeps.
+pub const OUTSIDE_KEPT: usize = 10;
+
 /// What was last seen. Written by the inventory and the machine controller only, and only when
 /// something changed: the time of the look is in `Installation.status.sweep`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -186,6 +189,10 @@ pub struct MachineStatus {
     /// Evidence of absence, counted only by complete, trusted lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missing: Option<Missing>,
+    /// Changes somebody made outside DevPocket, newest last, at most [`OUTSIDE_KEPT`]: what, since
+    /// when, by whom.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outside: Vec<Drift>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
 }

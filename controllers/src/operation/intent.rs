@@ -1,0 +1,72 @@
+//! Writing an intent down: the Operation record for one effect on one machine.
+
+use std::collections::BTreeMap;
+
+use devpocket_specs::machine::Machine;
+use devpocket_specs::metadata::{ObjectMeta, names};
+use devpocket_specs::object::Resource;
+use devpocket_specs::operation::{EnvironmentRef, Operation, OperationSpec, OperationStatus, Verb};
+
+use super::token::next_name;
+
+/// A planned operation of `verb` on `machine`, named after the `earlier` ones of that machine.
+/// What the verb needs beyond that (name to set, power wanted, image, digest) is the caller's to
+/// fill in before it is created; afterwards it is never edited.
+pub fn planned<'a>(
+    machine: &Machine,
+    verb: Verb,
+    reason: impl Into<String>,
+    earlier: impl IntoIterator<Item = &'a Operation>,
+) -> Operation {
+    let name = machine.metadata.name.as_str();
+    let metas = earlier.into_iter().map(|o| &o.metadata);
+    let mut metadata = ObjectMeta::named("", next_name(name, verb.word(), metas));
+    let environment = environment_of(machine);
+    metadata.labels = labels(name, verb, environment.as_ref());
+    Operation {
+        metadata,
+        spec: OperationSpec {
+            verb,
+            machine: name.to_owned(),
+            machine_uid: machine.uid(),
+            instance_id: machine.status.instance_id,
+            environment,
+            reason: reason.into(),
+            fingerprint: None,
+            spends: None,
+            display_name: None,
+            power: None,
+            image: None,
+            user_data_digest: None,
+            request: None,
+            by_person: false,
+        },
+        status: OperationStatus::default(),
+    }
+}
+
+/// The environment that holds the machine.
+pub fn environment_of(machine: &Machine) -> Option<EnvironmentRef> {
+    machine.spec.claim.as_ref().map(|claim| EnvironmentRef {
+        uid: claim.uid,
+        namespace: claim.namespace.clone(),
+        name: claim.name.clone(),
+    })
+}
+
+fn labels(
+    machine: &str,
+    verb: Verb,
+    environment: Option<&EnvironmentRef>,
+) -> BTreeMap<String, String> {
+    let mut labels = BTreeMap::from([
+        (names::MACHINE.to_owned(), machine.to_owned()),
+        (names::VERB.to_owned(), verb.word().to_owned()),
+    ]);
+    if let Some(environment) = environment {
+        labels.insert(names::ENVIRONMENT_UID.to_owned(), environment.uid.to_string());
+        labels.insert(names::ENVIRONMENT.to_owned(), environment.name.clone());
+        labels.insert(names::NAMESPACE.to_owned(), environment.namespace.clone());
+    }
+    labels
+}
