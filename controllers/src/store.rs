@@ -9,6 +9,9 @@
 //! - A `DELETED` event carries the revision of the deletion.
 //! - A watcher that cannot keep up is closed, never buffered without bound.
 
+pub mod commit;
+pub mod fanout;
+
 use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -172,6 +175,9 @@ pub enum StoreError {
     Ambiguous(String),
     #[error("the store holds something unreadable: {0}")]
     Corrupt(String),
+    /// The store cannot hold this object, whatever else is in it.
+    #[error("{key} cannot be stored: {message}")]
+    Unstorable { key: Key, message: String },
 }
 
 impl From<StoreError> for Status {
@@ -190,6 +196,9 @@ impl From<StoreError> for Status {
             }
             StoreError::Ambiguous(_) => Status::new(Reason::Timeout, error.to_string()),
             StoreError::Corrupt(_) => Status::new(Reason::InternalError, error.to_string()),
+            StoreError::Unstorable { ref key, .. } => {
+                Status::new(Reason::Invalid, error.to_string()).about(key)
+            }
         }
     }
 }

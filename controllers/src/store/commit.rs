@@ -1,0 +1,146 @@
+//! What committing a write means, decided once for every store.
+//!
+//! All of it is pure: a store fetches what is needed in its transaction, asks here whether the
+//! write may happen, and here what it becomes. So the in-memory store cannot be kinder than
+//! Postgres by accident.
+
+use std::sync::Arc;
+
+use devpocket_specs::admit::Change;
+use devpocket_specs::object::Object;
+use serde_json::Value;
+
+use super::{EventType, Fence, Guard, Revision, StoreError, Stored, WatchEvent, Write};
+
+/// Largest serialised object: Kubernetes' own limit (etcd's request size) is 1.5 MiB.
+pub const OBJECT_BYTES_MAX: usize = 1_536 * 1024;
+
+/// Compares the write with the object that is there now.
+pub fn check(write: &Write, current: Option<&Stored>) -> Result<(), StoreError> {
+    let key = write.admitted.key();
+    match (write.admitted.change(), current) {
+        (Change::Create, None) => Ok(()),
+        (Change::Create, Some(_)) => Err(StoreError::AlreadyExists(key)),
+        (_, None) => Err(StoreError::NotFound(key)),
+        (_, Some(current)) => {
+            if write.admitted.expected_revision() == Some(current.revision()) {
+                Ok(())
+            } else {
+                Err(StoreError::Conflict(key))
+            }
+        }
+    }
+}
+
+/// Refuses what no store can hold, before it reaches one: in Postgres it would fail the whole
+/// batch it travels in.
+pub fn storable(object: &Object) -> Result<(), StoreError> {
+    let refuse = |message: String| StoreError::Unstorable { key: object.key(), message };
+    let metadata = serde_json::to_value(&object.metadata).unwrap_or_default();
+    let body = object.body.iter().any(|(name, value)| name.contains('\0') || has_nul(value));
+    if body || has_nul(&metadata) {
+        return Err(refuse("it contains a NUL character".into()));
+    }
+    Ok(())
+}
+
+fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(has_nul),
+        Value::Object(fields) => {
+            fields.iter().any(|(name, value)| name.contains('\0') || has_nul(value))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+/// The write as it is committed at `revision`.
+pub fn event(
+    write: &Write,
+    revision: Revision,
+    previous: Option<Arc<Stored>>,
+) -> Result<WatchEvent, StoreError> {
+    let mut object = write.admitted.object().clone();
+    object.metadata.resource_version = Some(revision.to_string());
+    let event = match write.admitted.change() {
+        Change::Create => EventType::Added,
+        Change::Update | Change::None => EventType::Modified,
+        Change::Delete => EventType::Deleted,
+    };
+    let stored = Stored::new(object);
+    if stored.bytes.len() > OBJECT_BYTES_MAX {
+        let message = format!(
+            "it is {} bytes long, and {OBJECT_BYTES_MAX} bytes are the most",
+            stored.bytes.len()
+        );
+        return Err(StoreError::Unstorable { key: stored.key(), message });
+    }
+    Ok(WatchEvent { revision, event, object: Arc::new(stored), previous })
+}
+
+/// Whether the writer still holds the lease.
+pub fn check_fence(fence: &Fence, lease: Option<&Object>) -> Result<(), StoreError> {
+    let epoch = lease.and_then(|lease| lease.field("spec")["leaseTransitions"].as_i64());
+    if epoch == Some(i64::from(fence.epoch)) {
+        Ok(())
+    } else {
+        Err(StoreError::Fenced { lease: fence.lease.clone(), epoch: fence.epoch })
+    }
+}
+
+/// The text at a JSON pointer into the whole document; none if there is no string.
+pub fn text_at(object: &Object, pointer: &str) -> Option<String> {
+    let rest = pointer.strip_prefix('/')?;
+    let (first, rest) = match rest.split_once('/') {
+        Some((first, rest)) => (first, format!("/{rest}")),
+        None => (rest, String::new()),
+    };
+    let metadata;
+    let field = if first == "metadata" {
+        metadata = serde_json::to_value(&object.metadata).ok()?;
+        &metadata
+    } else {
+        object.body.get(&first.replace("~1", "/").replace("~0", "~"))?
+    };
+    Some(field.pointer(&rest)?.as_str()?.to_owned())
+}
+
+/// The refusal of a guard that does not hold.
+pub fn refusal(guard: &Guard) -> StoreError {
+    let (code, message) = match guard {
+        Guard::CountBelow { code, message, .. } => (code.clone(), message.clone()),
+        Guard::Unique { kind, namespace, pointer, value, .. } => (
+            "name-taken".to_owned(),
+            format!(
+                "another {} in namespace {namespace} has {value:?} as {}",
+                kind.info().singular,
+                pointer.trim_start_matches('/').replace('/', "."),
+            ),
+        ),
+        Guard::Exists { key } => {
+            ("missing".to_owned(), format!("{key} does not exist or is being deleted"))
+        }
+        Guard::Unchanged { key, .. } => {
+            ("changed".to_owned(), format!("{key} was changed since this was decided"))
+        }
+    };
+    StoreError::Guard { code, message }
+}
+
+/// Decides the guards that look at one object; the caller counts for the other two.
+pub fn keyed_guard_holds(guard: &Guard, object: Option<&Object>) -> bool {
+    match guard {
+        Guard::Exists { .. } => object.is_some_and(|o| !o.metadata.is_deleting()),
+        Guard::Unchanged { revision, .. } => object.is_some_and(|o| o.revision() == *revision),
+        Guard::CountBelow { .. } | Guard::Unique { .. } => true,
+    }
+}
+
+/// The refusal of a watch that starts after the latest revision: its reader saw a newer store
+/// than this one, as after a restore of an older backup, and would miss changes silently.
+pub fn ahead(requested: Revision, current: Revision) -> StoreError {
+    StoreError::Unavailable(format!(
+        "revision {requested} is in the future, the latest is {current}"
+    ))
+}
