@@ -1,0 +1,181 @@
+//! Time: what is due happens, in the order in which it falls due, however far the clock jumps.
+//!
+//! `advance(a); advance(b)` and `advance(b)` leave the same state: every event is dated with the
+//! moment it was due, never with the moment it was noticed.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::Contabo;
+use super::contract::Due;
+use super::fault::Outcome;
+use super::instance::{Instance, Next, Pending, Status};
+use super::ledger::{Charge, LedgerEntry};
+use super::naming;
+use super::seed::{self, Stream};
+
+impl Contabo {
+    /// Lets time pass. A clock that goes back is ignored.
+    pub fn advance(&mut self, now: Timestamp) {
+        while let Some((at, id)) = self.next_event() {
+            if at > now {
+                break;
+            }
+            self.happen(id, at);
+        }
+        self.now = self.now.max(now);
+    }
+
+    /// When something happens next without a call: a machine gets ready, a contract renews. For a
+    /// virtual clock that jumps.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.next_event().map(|(at, _)| at)
+    }
+
+    fn next_event(&self) -> Option<(Timestamp, i64)> {
+        let existing = self.instances.values().filter(|instance| instance.exists());
+        existing
+            .map(|instance| {
+                let contract = instance.contract.due().at();
+                let pending = instance.pending.map_or(contract, |pending| pending.at);
+                (contract.min(pending), instance.instance_id)
+            })
+            // At the end of time contracts renew for ever; nothing is due there.
+            .filter(|(at, _)| *at < Timestamp::MAX)
+            .min()
+    }
+
+    fn happen(&mut self, id: i64, at: Timestamp) {
+        let Some(instance) = self.instances.get_mut(&id) else { return };
+        match instance.pending {
+            Some(pending) if pending.at <= at => {
+                instance.pending = None;
+                self.complete(id, pending.next, at);
+            }
+            _ => self.contract_due(id, at),
+        }
+        self.publish(id, at);
+    }
+
+    fn contract_due(&mut self, id: i64, at: Timestamp) {
+        let Some(instance) = self.instances.get_mut(&id) else { return };
+        match instance.contract.due() {
+            Due::End(end) => remove(instance, end),
+            Due::Renew(_) => {
+                instance.contract.renew();
+                self.ledger.charge(LedgerEntry {
+                    number: 0,
+                    at,
+                    kind: Charge::Renewal,
+                    instance_id: id,
+                    display_name: instance.facts.display_name.clone(),
+                    product_id: instance.product_id.clone(),
+                    region: instance.region.clone(),
+                    months: instance.contract.months,
+                    cents: instance.contract.term_cents,
+                    request_id: None,
+                });
+            }
+        }
+    }
+
+    fn complete(&mut self, id: i64, next: Next, at: Timestamp) {
+        let installing = self.installing(id);
+        let address = self.addresses;
+        let Some(instance) = self.instances.get_mut(&id) else { return };
+        match next {
+            Next::Allocate => {
+                let mut hardware = naming::hardware(self.seed, id, address);
+                self.addresses += 1;
+                if instance.add_ons.contains(&naming::ADDITIONAL_IP) {
+                    hardware.additional_v4 = Some(naming::v4(address + 1).0);
+                    self.addresses += 1;
+                }
+                instance.facts.hardware = Some(hardware);
+                let stuck = instance.outcome == Outcome::StuckInstalling;
+                begin_install(instance, (!stuck).then(|| after(at, installing)));
+            }
+            Next::Installed => installed(instance, at),
+            Next::PowerOn | Next::Reboot => {
+                instance.facts.status = Status::Running;
+                instance.guest.boots += 1;
+            }
+            Next::PowerOff => instance.facts.status = Status::Stopped,
+            Next::Rescue => instance.facts.status = Status::Rescue,
+            Next::PasswordSet => instance.facts.status = Status::Running,
+        }
+    }
+
+    /// How long this instance's next installation takes.
+    pub(super) fn installing(&self, id: i64) -> SignedDuration {
+        let generation = self.instances.get(&id).map_or(0, |instance| instance.guest.generation);
+        self.uneven(self.settings.installing, id, u64::from(generation) + 1)
+    }
+
+    /// How long the order of this instance is in provisioning.
+    pub(super) fn provisioning(&self, id: i64) -> SignedDuration {
+        self.uneven(self.settings.provisioning, id, 0)
+    }
+
+    /// 80 to 120 % of a duration, at the set speed: machines ordered together finish apart.
+    fn uneven(&self, duration: SignedDuration, id: i64, round: u64) -> SignedDuration {
+        let number = id.unsigned_abs().wrapping_mul(1 << 16).wrapping_add(round);
+        let percent = seed::between(self.seed, Stream::Timing, number, 80, 120);
+        let millis = self.settings.paced(duration).as_millis() * i128::from(percent) / 100;
+        SignedDuration::from_millis(millis.min(i128::from(i64::MAX)) as i64)
+    }
+
+    /// Lists show the present facts once the lag has passed.
+    pub(super) fn publish(&mut self, id: i64, at: Timestamp) {
+        let from = after(at, self.settings.paced(self.settings.list_lag));
+        if let Some(instance) = self.instances.get_mut(&id) {
+            instance.publish(at, from);
+        }
+    }
+}
+
+/// A moment later, or the end of time.
+pub(super) fn after(at: Timestamp, duration: SignedDuration) -> Timestamp {
+    at.checked_add(duration).unwrap_or(Timestamp::MAX)
+}
+
+/// The machine and its disk are no more; the record stays for the ledger and the curious.
+pub(super) fn remove(instance: &mut Instance, at: Timestamp) {
+    instance.gone = Some(at);
+    instance.pending = None;
+}
+
+/// The disk is wiped and an installation runs; without `done` it never ends.
+pub(super) fn begin_install(instance: &mut Instance, done: Option<Timestamp>) {
+    instance.facts.status = Status::Installing;
+    instance.facts.error_message = None;
+    instance.guest.generation += 1;
+    instance.guest.installed = None;
+    instance.guest.boots = 0;
+    instance.pending = done.map(|at| Pending { at, next: Next::Installed });
+}
+
+fn installed(instance: &mut Instance, at: Timestamp) {
+    if std::mem::take(&mut instance.reverts_name) {
+        instance.facts.display_name = String::new();
+    }
+    // A bad outcome spoils the first installation; a reinstallation repairs it.
+    match std::mem::take(&mut instance.outcome) {
+        Outcome::Error(message) => {
+            instance.facts.status = Status::Error;
+            instance.facts.error_message = Some(message);
+        }
+        Outcome::UnknownStatus(text) => {
+            instance.facts.status = Status::Novel(text);
+            boot(instance, at);
+        }
+        _ => {
+            instance.facts.status = Status::Running;
+            boot(instance, at);
+        }
+    }
+}
+
+fn boot(instance: &mut Instance, at: Timestamp) {
+    instance.guest.installed = Some(at);
+    instance.guest.boots = 1;
+}
