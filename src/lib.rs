@@ -3,6 +3,7 @@
 pub mod access;
 pub mod cache;
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod contabo;
 pub mod crypto;
