@@ -1,1 +1,3 @@
+mod schema;
 
+pub use schema::{SchemaError, SchemaStatus, migrate, schema_status};

@@ -1,0 +1,103 @@
+//! Which schema a database has, and bringing it up to this binary's.
+//!
+//! sqlx holds its own lock while it migrates, so two processes that start at once migrate once.
+//! Nothing else in the store relies on that lock.
+
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::{PgPool, Row};
+
+/// The migrations, embedded. A new file needs a change here to be noticed by an incremental build;
+/// version: 1.
+static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
+
+/// How the database's schema relates to this binary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SchemaStatus {
+    Current,
+    /// The database has no schema yet.
+    Empty,
+    /// `devpocket migrate` brings it up.
+    Old {
+        at: i64,
+        needs: i64,
+    },
+    /// A newer binary migrated it.
+    New {
+        at: i64,
+        knows: i64,
+    },
+}
+
+/// Why the schema stops a start.
+#[derive(Debug, thiserror::Error)]
+pub enum SchemaError {
+    #[error("the database is empty; run `devpocket migrate` first")]
+    Empty,
+    #[error(
+        "the database's schema is version {at} and this devpocket needs {needs}; \
+         run `devpocket migrate` first"
+    )]
+    Old { at: i64, needs: i64 },
+    #[error(
+        "the database's schema is version {at} and this devpocket knows up to {knows}; \
+         use the newer devpocket that migrated it"
+    )]
+    New { at: i64, knows: i64 },
+    #[error("the schema's version cannot be read: {0}")]
+    Read(#[source] sqlx::Error),
+    #[error("the migration failed and changed nothing: {0}")]
+    Migrate(#[source] MigrateError),
+}
+
+impl SchemaStatus {
+    /// Fits, or the reason to stop.
+    pub fn check(self) -> Result<(), SchemaError> {
+        match self {
+            SchemaStatus::Current => Ok(()),
+            SchemaStatus::Empty => Err(SchemaError::Empty),
+            SchemaStatus::Old { at, needs } => Err(SchemaError::Old { at, needs }),
+            SchemaStatus::New { at, knows } => Err(SchemaError::New { at, knows }),
+        }
+    }
+}
+
+/// Reads the schema's version. Changes nothing.
+pub async fn schema_status(pool: &PgPool) -> Result<SchemaStatus, SchemaError> {
+    let table: bool = sqlx::query("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
+        .fetch_one(pool)
+        .await
+        .map_err(SchemaError::Read)?
+        .get(0);
+    if !table {
+        return Ok(SchemaStatus::Empty);
+    }
+    let at: Option<i64> = sqlx::query("SELECT max(version) FROM _sqlx_migrations WHERE success")
+        .fetch_one(pool)
+        .await
+        .map_err(SchemaError::Read)?
+        .get(0);
+    let knows = MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or(0);
+    Ok(match at {
+        None => SchemaStatus::Empty,
+        Some(at) if at < knows => SchemaStatus::Old { at, needs: knows },
+        Some(at) if at > knows => SchemaStatus::New { at, knows },
+        Some(_) => SchemaStatus::Current,
+    })
+}
+
+/// Brings the schema up. Refuses a newer one; does nothing to a current one.
+pub async fn migrate(pool: &PgPool) -> Result<(), SchemaError> {
+    if let SchemaStatus::New { at, knows } = schema_status(pool).await? {
+        return Err(SchemaError::New { at, knows });
+    }
+    let mut connection = pool.acquire().await.map_err(SchemaError::Read)?;
+    // The pool's connections may carry the store's short timeouts; waiting for another process's
+    // migration takes as long as that takes.
+    sqlx::raw_sql("SET statement_timeout = 0; SET lock_timeout = 0")
+        .execute(&mut *connection)
+        .await
+        .map_err(SchemaError::Read)?;
+    let outcome = MIGRATOR.run_direct(None, &mut *connection, false).await;
+    let _ = connection.close().await;
+    outcome.map_err(SchemaError::Migrate)
+}

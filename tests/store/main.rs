@@ -1,0 +1,6 @@
+//! The store: one conformance suite over every implementation, and what only Postgres can do wrong.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod schema;
