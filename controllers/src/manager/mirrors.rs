@@ -1,0 +1,88 @@
+//! The records the controllers decide on, mirrored in memory once for all of them.
+
+use std::sync::Arc;
+
+use devpocket_specs::environment::Environment;
+use devpocket_specs::installation::{self, Installation};
+use devpocket_specs::kind::Kind;
+use devpocket_specs::machine::Machine;
+use devpocket_specs::object::{Key, Resource};
+use devpocket_specs::operation::{EnvironmentRef, Operation};
+use devpocket_specs::template::Template;
+use futures::future::join;
+
+use crate::clock::{Clock, Ids, seed};
+use crate::runtime::Reflector;
+use crate::store::Store;
+
+/// One mirror of each kind that is decided on. Clones share them.
+#[derive(Clone)]
+pub struct Mirrors {
+    pub environments: Reflector<Environment>,
+    pub machines: Reflector<Machine>,
+    pub operations: Reflector<Operation>,
+    pub installations: Reflector<Installation>,
+    pub templates: Reflector<Template>,
+}
+
+impl Mirrors {
+    /// Empty mirrors; they fill and follow while [`Mirrors::run`] is polled.
+    pub fn new(store: &Arc<dyn Store>, clock: &Arc<dyn Clock>, ids: &dyn Ids) -> Mirrors {
+        Mirrors {
+            environments: Reflector::new(store.clone(), clock.clone(), seed(ids)),
+            machines: Reflector::new(store.clone(), clock.clone(), seed(ids)),
+            operations: Reflector::new(store.clone(), clock.clone(), seed(ids)),
+            installations: Reflector::new(store.clone(), clock.clone(), seed(ids)),
+            templates: Reflector::new(store.clone(), clock.clone(), seed(ids)),
+        }
+    }
+
+    /// Follows the store for as long as it is polled.
+    pub async fn run(&self) {
+        let own = join(self.environments.run(), self.machines.run());
+        let rest = join(self.operations.run(), self.installations.run());
+        join(own, join(rest, self.templates.run())).await;
+    }
+
+    /// Completes once every kind has been listed.
+    pub async fn ready(&self) {
+        let own = join(self.environments.ready(), self.machines.ready());
+        let rest = join(self.operations.ready(), self.installations.ready());
+        join(own, join(rest, self.templates.ready())).await;
+    }
+
+    /// The one Installation, once there is one.
+    pub fn installation(&self) -> Option<Arc<Installation>> {
+        self.installations.get(&installation_key())
+    }
+
+    pub fn machine(&self, name: &str) -> Option<Arc<Machine>> {
+        self.machines.get(&machine_key(name))
+    }
+
+    /// The environment, if the one of that name is still the one meant.
+    pub fn environment(&self, named: &EnvironmentRef) -> Option<Arc<Environment>> {
+        let key = Key::new(Kind::Environment, &named.namespace, &named.name);
+        self.environments.get(&key).filter(|environment| environment.uid() == named.uid)
+    }
+
+    /// All operations on a machine.
+    pub fn operations_on(&self, machine: &str) -> Vec<Arc<Operation>> {
+        let mut all = self.operations.list();
+        all.retain(|operation| operation.spec.machine == machine);
+        all
+    }
+}
+
+/// Key of the one Installation.
+pub fn installation_key() -> Key {
+    Key::cluster(Kind::Installation, installation::NAME)
+}
+
+pub fn machine_key(name: &str) -> Key {
+    Key::cluster(Kind::Machine, name)
+}
+
+pub fn operation_key(name: &str) -> Key {
+    Key::cluster(Kind::Operation, name)
+}

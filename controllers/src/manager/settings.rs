@@ -1,0 +1,63 @@
+//! What an operator sets, and the limits that follow.
+
+use std::time::Duration;
+
+use devpocket_specs::installation::UnknownPurchase;
+use devpocket_specs::money::Money;
+
+use crate::runtime::LeaseTimings;
+
+/// Time between two lists of the whole account.
+pub const SWEEP_PERIOD: Duration = Duration::from_secs(60);
+/// Time between two looks at machines on which something is under way.
+pub const TRANSITION_PERIOD: Duration = Duration::from_secs(10);
+/// How long a mutating call may take. With the default lease a renewal on time leaves 30 s.
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(25);
+/// Time between two attempts while the credentials are refused: asking more often locks accounts.
+pub const SIGN_IN_PERIOD: Duration = Duration::from_secs(300);
+/// How often every object is looked at again without a reason, at low priority.
+pub const RESYNC_PERIOD: Duration = Duration::from_secs(600);
+/// How often finished operations and old events are collected.
+pub const COLLECT_PERIOD: Duration = Duration::from_secs(3_600);
+
+/// How the controllers of this process work.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Of this process and no other: names it in leases and operations.
+    pub identity: String,
+    pub lease: LeaseTimings,
+    pub sweep_period: Duration,
+    pub transition_period: Duration,
+    /// Must be shorter than [`LeaseTimings::longest_call`].
+    pub call_timeout: Duration,
+    pub resync_period: Duration,
+    /// For the Installation record, which the first start makes; later starts leave it alone.
+    pub first: FirstInstallation,
+}
+
+/// The limits a new installation begins with.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FirstInstallation {
+    /// Absent: nothing is bought.
+    pub monthly_budget: Option<Money>,
+    pub unknown_purchase: UnknownPurchase,
+    pub purchases_per_hour: Option<u32>,
+    pub reclaim_after_seconds: Option<i64>,
+    pub lag_allowance_seconds: Option<i64>,
+    pub settle_seconds: Option<i64>,
+}
+
+impl Settings {
+    /// The defaults, for a process with this identity.
+    pub fn new(identity: impl Into<String>) -> Settings {
+        Settings {
+            identity: identity.into(),
+            lease: LeaseTimings::default(),
+            sweep_period: SWEEP_PERIOD,
+            transition_period: TRANSITION_PERIOD,
+            call_timeout: CALL_TIMEOUT,
+            resync_period: RESYNC_PERIOD,
+            first: FirstInstallation::default(),
+        }
+    }
+}

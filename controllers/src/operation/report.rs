@@ -1,0 +1,93 @@
+//! What people and dashboards are told about operations.
+
+use devpocket_specs::operation::{Operation, OperationPhase, Resolution, Verb};
+use devpocket_specs::plan::Hold;
+
+use super::reconcile::involved;
+use crate::guard::codes;
+use crate::runtime::{Recorder, Severity};
+
+/// Whether two holds say the same, apart from sentences that move with the clock.
+pub fn same_hold(one: &Hold, other: &Hold) -> bool {
+    one.code == other.code && one.kind == other.kind && one.until == other.until
+}
+
+pub fn sending(operation: &Operation) {
+    tracing::info!(
+        operation = %operation.metadata.name,
+        machine = %operation.spec.machine,
+        instance_id = operation.spec.instance_id,
+        request_id = %operation.metadata.uid.unwrap_or_default(),
+        "sending: {}",
+        operation.spec.reason,
+    );
+}
+
+pub async fn answered(recorder: &Recorder, operation: &Operation) {
+    let verb = operation.spec.verb;
+    let status = &operation.status;
+    metrics::counter!(
+        "devpocket_operations_total",
+        "verb" => verb.word(), "outcome" => word(status.phase)
+    )
+    .increment(1);
+    let (severity, reason) = match status.phase {
+        OperationPhase::Succeeded => (Severity::Normal, format!("{verb:?}Accepted")),
+        OperationPhase::Rejected => (Severity::Warning, format!("{verb:?}Refused")),
+        _ => (Severity::Warning, format!("{verb:?}Unanswered")),
+    };
+    let message = match status.phase {
+        OperationPhase::Succeeded if verb == Verb::Purchase => purchased(operation),
+        OperationPhase::Succeeded => format!("{}: {}", verb.word(), operation.spec.reason),
+        OperationPhase::Rejected => format!("{} did not happen: {}", verb.word(), status.message),
+        _ => format!("it is not known whether {} happened: {}", verb.word(), status.message),
+    };
+    recorder.event(&involved(operation), severity, &reason, &message).await;
+}
+
+pub async fn resolved(recorder: &Recorder, operation: &Operation) {
+    let verb = operation.spec.verb;
+    let happened = operation.status.resolution == Some(Resolution::Happened);
+    metrics::counter!(
+        "devpocket_operations_resolved_total",
+        "verb" => verb.word(), "happened" => if happened { "yes" } else { "no" }
+    )
+    .increment(1);
+    if happened && verb == Verb::Purchase {
+        metrics::counter!("devpocket_purchases_total").increment(1);
+    }
+    let message = format!(
+        "{} {}: {}",
+        verb.word(),
+        if happened { "happened" } else { "did not happen" },
+        operation.status.message
+    );
+    let reason = format!("{verb:?}Resolved");
+    recorder.event(&involved(operation), Severity::Normal, &reason, &message).await;
+}
+
+pub async fn held(recorder: &Recorder, operation: &Operation, hold: &Hold) {
+    metrics::counter!("devpocket_brakes_total", "code" => hold.code.clone()).increment(1);
+    let reason = codes::reason(&hold.code);
+    recorder.event(&involved(operation), Severity::Warning, &reason, &hold.message).await;
+}
+
+fn purchased(operation: &Operation) -> String {
+    metrics::counter!("devpocket_purchases_total").increment(1);
+    let id = operation.status.instance_id.unwrap_or_default();
+    match &operation.spec.spends {
+        Some(money) => format!("bought instance {id} for {money}"),
+        None => format!("bought instance {id}"),
+    }
+}
+
+fn word(phase: OperationPhase) -> &'static str {
+    match phase {
+        OperationPhase::Succeeded => "succeeded",
+        OperationPhase::Rejected => "rejected",
+        OperationPhase::Unknown => "unknown",
+        OperationPhase::Planned => "planned",
+        OperationPhase::Issued => "issued",
+        OperationPhase::Resolved => "resolved",
+    }
+}
