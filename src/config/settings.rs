@@ -1,0 +1,339 @@
+//! The settings themselves: which there are, what they mean, what they may be.
+
+use std::fs;
+use std::net::IpAddr;
+
+use devpocket_specs::catalogue::Catalogue;
+use devpocket_specs::installation::UnknownPurchase;
+use devpocket_specs::money::Money;
+use jiff::civil::Date;
+
+use crate::contabo::{ContaboConfig, Credentials, Sensitive};
+
+use super::ConfigErrors;
+use super::parse;
+use super::source::{Source, Value};
+
+/// Said when another address than Contabo's is configured.
+pub const CONTABO_SIMULATED_NOTE: &str = "Contabo is simulated: nothing here costs money";
+
+/// Shortest admin token that is accepted, in characters.
+const TOKEN_MIN: usize = 32;
+
+/// Something worth a line in the log.
+pub type Warning = String;
+
+/// Everything `serve` needs, checked.
+#[derive(Clone, Debug)]
+pub struct ServeConfig {
+    pub database_url: Sensitive,
+    pub contabo: ContaboConfig,
+    pub default_region: String,
+    /// Catalogue name of the size that is offered first.
+    pub default_size: String,
+    pub default_shell: String,
+    pub install_timeout_minutes: u32,
+    pub allowed_origins: Vec<String>,
+    pub allowed_hosts: Vec<String>,
+    pub host: IpAddr,
+    pub port: u16,
+    pub admin_token: Sensitive,
+    pub seal_key: Sensitive,
+    pub monthly_budget: Option<Money>,
+    pub unknown_purchase: UnknownPurchase,
+    pub catalogue: Catalogue,
+    pub log_filter: Option<String>,
+    pub log_json: Option<bool>,
+}
+
+/// Reads all settings, or all faults.
+pub fn read(source: &mut Source, today: Date) -> Result<(ServeConfig, Vec<Warning>), ConfigErrors> {
+    let mut warnings = Vec::new();
+    let catalogue = catalogue(source);
+    let config = ServeConfig {
+        database_url: database_url(source),
+        contabo: contabo(source),
+        default_region: default_region(source, &catalogue),
+        default_size: default_size(source, &catalogue, today, &mut warnings),
+        default_shell: default_shell(source),
+        install_timeout_minutes: number(source, "INSTALL_TIMEOUT_MINUTES", 15, 1..=240),
+        allowed_origins: source.value("ALLOWED_ORIGINS").map_or(vec![], |v| parse::list(&v.text)),
+        allowed_hosts: source.value("ALLOWED_HOSTS").map_or(vec![], |v| parse::list(&v.text)),
+        host: host(source),
+        port: number(source, "PORT", 8000, 1..=65_535) as u16,
+        admin_token: admin_token(source),
+        seal_key: seal_key(source),
+        monthly_budget: monthly_budget(source, &mut warnings),
+        unknown_purchase: unknown_purchase(source),
+        catalogue,
+        log_filter: source.value("LOG_LEVEL").map(|v| v.text.to_ascii_lowercase()),
+        log_json: log_json(source),
+    };
+    if config.contabo.simulated {
+        warnings.push(CONTABO_SIMULATED_NOTE.into());
+    }
+    for name in ["CONTABO_SSH_KEY_ID", "RESEND_API_KEY", "SECRET_KEY"] {
+        if source.value(name).is_some() {
+            warnings.push(format!("{name} is set and has no effect in this version"));
+        }
+    }
+    match source.errors.is_empty() {
+        true => Ok((config, warnings)),
+        false => Err(ConfigErrors(std::mem::take(&mut source.errors))),
+    }
+}
+
+fn database_url(source: &mut Source) -> Sensitive {
+    let expected = "postgresql://user:password@host:5432/name";
+    let text = source.required_secret("DATABASE_URL", "DATABASE_URL_FILE", expected);
+    if text.is_empty() {
+        return text;
+    }
+    match parse::database_url(text.reveal()) {
+        Ok(url) => Sensitive::new(url),
+        Err(problem) => {
+            let value = hidden(source, "DATABASE_URL");
+            source.invalid("DATABASE_URL", &value, problem, expected);
+            text
+        }
+    }
+}
+
+/// Where a secret was found, without the secret.
+fn hidden(source: &Source, name: &'static str) -> Value {
+    let at = source.value(name).map_or_else(|| "file".into(), |value| value.at);
+    Value { text: String::new(), at }
+}
+
+fn contabo(source: &mut Source) -> ContaboConfig {
+    let credentials = Credentials {
+        client_id: source
+            .required("CONTABO_CLIENT_ID", "the client id of an API user, such as INT-12345"),
+        client_secret: source.required_secret(
+            "CONTABO_CLIENT_SECRET",
+            "CONTABO_CLIENT_SECRET_FILE",
+            "the client secret of that API user",
+        ),
+        username: source.required("CONTABO_USERNAME", "the e-mail address of that API user"),
+        password: source.required_secret(
+            "CONTABO_PASSWORD",
+            "CONTABO_PASSWORD_FILE",
+            "the API password set in the customer panel, not the one you sign in there with",
+        ),
+    };
+    let mut config = ContaboConfig::live(credentials);
+    let api = source.value("CONTABO_API_URL");
+    let auth = source.value("CONTABO_AUTH_URL");
+    match (api, auth) {
+        (None, None) => {}
+        (Some(api), Some(auth)) => {
+            for (name, value) in [("CONTABO_API_URL", &api), ("CONTABO_AUTH_URL", &auth)] {
+                if let Err(problem) = url(&value.text) {
+                    source.invalid(name, value, problem, "https://..., or http:// on loopback");
+                }
+            }
+            // A token of one must never reach the other: both addresses move together.
+            config.simulated = is_loopback_url(&api.text) && is_loopback_url(&auth.text);
+            config.api_url = api.text;
+            config.auth_url = auth.text;
+        }
+        (Some(api), None) => source.invalid(
+            "CONTABO_API_URL",
+            &api,
+            "is set without CONTABO_AUTH_URL",
+            "both, since a sign-in at one must not be used at the other",
+        ),
+        (None, Some(auth)) => source.invalid(
+            "CONTABO_AUTH_URL",
+            &auth,
+            "is set without CONTABO_API_URL",
+            "both, since a sign-in at one must not be used at the other",
+        ),
+    }
+    config
+}
+
+fn url(text: &str) -> Result<(), &'static str> {
+    let parsed: reqwest::Url = text.parse().map_err(|_| "is not a URL")?;
+    match parsed.scheme() {
+        "https" => Ok(()),
+        "http" if is_loopback_url(text) => Ok(()),
+        "http" => Err("sends the credentials in the clear"),
+        _ => Err("is not https"),
+    }
+}
+
+fn is_loopback_url(text: &str) -> bool {
+    let Ok(parsed) = text.parse::<reqwest::Url>() else { return false };
+    match parsed.host_str() {
+        Some("localhost") => true,
+        Some(host) => host
+            .trim_matches(['[', ']'])
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback()),
+        None => false,
+    }
+}
+
+fn catalogue(source: &mut Source) -> Catalogue {
+    let builtin = Catalogue::builtin();
+    let Some(file) = source.value("DEVPOCKET_PRICES") else { return builtin.clone() };
+    let text = match fs::read_to_string(&file.text) {
+        Ok(text) => text,
+        Err(error) => {
+            let problem = format!("names {}, which cannot be read: {error}", file.text);
+            source.invalid("DEVPOCKET_PRICES", &file, problem, "a prices.yaml");
+            return builtin.clone();
+        }
+    };
+    builtin.with_prices(&text).unwrap_or_else(|errors| {
+        for error in errors {
+            let problem = format!("names {}, in which {error}", file.text);
+            source.invalid("DEVPOCKET_PRICES", &file, problem, "prices as in docs/prices.md");
+        }
+        builtin.clone()
+    })
+}
+
+fn default_region(source: &mut Source, catalogue: &Catalogue) -> String {
+    let Some(value) = source.value("CONTABO_DEFAULT_REGION") else { return "EU".into() };
+    if catalogue.region(&value.text).is_none() {
+        let known: Vec<&str> = catalogue.regions().iter().map(|r| r.slug.as_str()).collect();
+        let problem = format!("is {:?}, which is not a region", value.text);
+        source.invalid("CONTABO_DEFAULT_REGION", &value, problem, known.join(", "));
+    }
+    value.text
+}
+
+fn default_size(
+    source: &mut Source,
+    catalogue: &Catalogue,
+    today: Date,
+    warnings: &mut Vec<Warning>,
+) -> String {
+    let Some(value) = source.value("CONTABO_DEFAULT_SIZE") else {
+        return catalogue.smallest_size(today).name.clone();
+    };
+    if let Some(size) = catalogue.size(&value.text) {
+        return size.name.clone();
+    }
+    if let Some(seed) = catalogue.map_seed_size(&value.text, today) {
+        warnings.push(format!(
+            "CONTABO_DEFAULT_SIZE is {:?}, a name from another catalogue; {} is used",
+            value.text, seed.size.name
+        ));
+        return seed.size.name.clone();
+    }
+    let problem = format!("is {:?}, which is not a size Contabo sells", value.text);
+    source.invalid("CONTABO_DEFAULT_SIZE", &value, problem, "one of `devpocket sizes`");
+    value.text
+}
+
+fn default_shell(source: &mut Source) -> String {
+    let Some(value) = source.value("DEV_USER_DEFAULT_SHELL") else { return "/bin/bash".into() };
+    if !value.text.starts_with('/') || value.text.contains(char::is_whitespace) {
+        let problem = format!("is {:?}", value.text);
+        source.invalid("DEV_USER_DEFAULT_SHELL", &value, problem, "an absolute path");
+    }
+    value.text
+}
+
+fn number(
+    source: &mut Source,
+    name: &'static str,
+    default: u32,
+    range: std::ops::RangeInclusive<u32>,
+) -> u32 {
+    let Some(value) = source.value(name) else { return default };
+    match value.text.parse() {
+        Ok(number) if range.contains(&number) => number,
+        _ => {
+            let problem = format!("is {:?}", value.text);
+            let expected = format!("a whole number from {} to {}", range.start(), range.end());
+            source.invalid(name, &value, problem, expected);
+            default
+        }
+    }
+}
+
+fn host(source: &mut Source) -> IpAddr {
+    let loopback = IpAddr::from([127, 0, 0, 1]);
+    let Some(value) = source.value("HOST") else { return loopback };
+    let Ok(address) = value.text.parse::<IpAddr>() else {
+        let problem = format!("is {:?}", value.text);
+        source.invalid("HOST", &value, problem, "an IP address, such as 127.0.0.1 or 0.0.0.0");
+        return loopback;
+    };
+    if !address.is_loopback() && !source.behind_proxy {
+        source.invalid(
+            "HOST",
+            &value,
+            format!("is {address}, where tokens would travel in the clear"),
+            "a loopback address, or --behind-proxy with a proxy that ends TLS",
+        );
+    }
+    address
+}
+
+fn admin_token(source: &mut Source) -> Sensitive {
+    let expected = "32 characters or more, such as from: openssl rand -hex 32";
+    let token =
+        source.required_secret("DEVPOCKET_ADMIN_TOKEN", "DEVPOCKET_ADMIN_TOKEN_FILE", expected);
+    if !token.is_empty() && token.reveal().len() < TOKEN_MIN {
+        let value = hidden(source, "DEVPOCKET_ADMIN_TOKEN");
+        source.invalid("DEVPOCKET_ADMIN_TOKEN", &value, "is too short", expected);
+    }
+    token
+}
+
+fn seal_key(source: &mut Source) -> Sensitive {
+    let expected = "64 hex digits, from: openssl rand -hex 32. Keep a copy: without it the \
+                    secrets in the database cannot be read";
+    let key = source.required_secret("DEVPOCKET_SEAL_KEY", "DEVPOCKET_SEAL_KEY_FILE", expected);
+    if !key.is_empty() && parse::key(key.reveal()).is_none() {
+        let value = hidden(source, "DEVPOCKET_SEAL_KEY");
+        source.invalid("DEVPOCKET_SEAL_KEY", &value, "is not a key", expected);
+    }
+    key
+}
+
+fn monthly_budget(source: &mut Source, warnings: &mut Vec<Warning>) -> Option<Money> {
+    let Some(value) = source.value("DEVPOCKET_MONTHLY_BUDGET") else {
+        warnings.push("DEVPOCKET_MONTHLY_BUDGET is not set: nothing will be bought".into());
+        return None;
+    };
+    let money = parse::money(&value.text);
+    if money.is_none() {
+        let problem = format!("is {:?}", value.text);
+        source.invalid("DEVPOCKET_MONTHLY_BUDGET", &value, problem, "an amount such as 300 EUR");
+    }
+    money
+}
+
+fn unknown_purchase(source: &mut Source) -> UnknownPurchase {
+    let Some(value) = source.value("DEVPOCKET_UNKNOWN_PURCHASE") else {
+        return UnknownPurchase::Hold;
+    };
+    match value.text.as_str() {
+        "Hold" => UnknownPurchase::Hold,
+        "Proceed" => UnknownPurchase::Proceed,
+        _ => {
+            let problem = format!("is {:?}", value.text);
+            source.invalid("DEVPOCKET_UNKNOWN_PURCHASE", &value, problem, "Hold or Proceed");
+            UnknownPurchase::Hold
+        }
+    }
+}
+
+fn log_json(source: &mut Source) -> Option<bool> {
+    let value = source.value("LOG_FORMAT")?;
+    match value.text.as_str() {
+        "json" => Some(true),
+        "pretty" | "text" => Some(false),
+        _ => {
+            let problem = format!("is {:?}", value.text);
+            source.invalid("LOG_FORMAT", &value, problem, "json or pretty");
+            None
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! What a person meets who configures `serve`.
+
+use std::collections::BTreeMap;
+
+use std::fs;
+
+use jiff::civil::Date;
+
+use super::settings::read;
+use super::{ConfigErrors, Dotenv, ServeArgs, ServeConfig, Source, Warning};
+
+const TODAY: Date = Date::constant(2026, 11, 23);
+
+fn complete() -> BTreeMap<String, String> {
+    let key = "0123456789abcdef".repeat(4);
+    [
+        ("DATABASE_URL", "postgresql+asyncpg://u:hunter2@db:5432/devpocket"),
+        ("CONTABO_CLIENT_ID", "INT-12345"),
+        ("CONTABO_CLIENT_SECRET", "client-secret"),
+        ("CONTABO_USERNAME", "ops@example.com"),
+        ("CONTABO_PASSWORD", "api-password"),
+        ("DEVPOCKET_ADMIN_TOKEN", key.as_str()),
+        ("DEVPOCKET_SEAL_KEY", key.as_str()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into()
+}
+
+fn load(
+    args: ServeArgs,
+    environment: BTreeMap<String, String>,
+) -> Result<(ServeConfig, Vec<Warning>), ConfigErrors> {
+    read(&mut Source::new(&args, environment, Dotenv::default()), TODAY)
+}
+
+#[test]
+fn a_complete_environment_is_enough() {
+    let (config, _) = load(ServeArgs::default(), complete()).unwrap();
+    assert_eq!(config.database_url.reveal(), "postgresql://u:hunter2@db:5432/devpocket");
+    assert!(!config.contabo.simulated);
+    assert_eq!((config.host.to_string().as_str(), config.port), ("127.0.0.1", 8000));
+}
+
+#[test]
+fn everything_that_is_missing_is_named_at_once() {
+    let errors = load(ServeArgs::default(), BTreeMap::new()).unwrap_err().to_string();
+    for name in complete().keys() {
+        assert!(errors.contains(name.as_str()), "{name} is not in:\n{errors}");
+    }
+}
+
+#[test]
+fn wrong_values_are_named_with_what_is_expected_and_no_secret_is_shown() {
+    let mut environment = complete();
+    environment.insert("DATABASE_URL".into(), "mysql://u:hunter2@db/devpocket".into());
+    environment.insert("DEVPOCKET_ADMIN_TOKEN".into(), "sh0rt".into());
+    environment.insert("PORT".into(), "99999".into());
+    environment.insert("HOST".into(), "0.0.0.0".into());
+    environment.insert("DEVPOCKET_MONTHLY_BUDGET".into(), "lots".into());
+    let errors = load(ServeArgs::default(), environment).unwrap_err().to_string();
+    for part in ["another kind of database", "too short", "99999", "--behind-proxy", "300 EUR"] {
+        assert!(errors.contains(part), "{part} is not in:\n{errors}");
+    }
+    assert!(!errors.contains("hunter2") && !errors.contains("sh0rt"), "{errors}");
+}
+
+#[test]
+fn a_flag_beats_the_environment_and_a_file_can_hold_a_secret() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), "from-a-file\n").unwrap();
+    let mut environment = complete();
+    environment.remove("CONTABO_PASSWORD");
+    let path = file.path().display().to_string();
+    environment.insert("CONTABO_PASSWORD_FILE".into(), path);
+    environment.insert("PORT".into(), "1".into());
+    let args = ServeArgs { port: Some("9000".into()), ..ServeArgs::default() };
+    let (config, _) = load(args, environment).unwrap();
+    assert_eq!(config.port, 9000);
+    assert_eq!(config.contabo.credentials.password.reveal(), "from-a-file");
+}
+
+#[test]
+fn the_seeds_size_is_mapped_with_a_warning() {
+    let mut environment = complete();
+    environment.insert("CONTABO_DEFAULT_SIZE".into(), "VPS-S-1vcpu-2gb".into());
+    let (config, warnings) = load(ServeArgs::default(), environment).unwrap();
+    assert!(config.catalogue.size(&config.default_size).is_some());
+    assert!(warnings.iter().any(|w| w.contains("VPS-S-1vcpu-2gb")), "{warnings:?}");
+}
+
+#[test]
+fn credentials_are_sent_to_one_place_only_and_never_in_the_clear() {
+    let mut environment = complete();
+    environment.insert("CONTABO_API_URL".into(), "http://example.com".into());
+    let errors = load(ServeArgs::default(), environment.clone()).unwrap_err().to_string();
+    assert!(errors.contains("without CONTABO_AUTH_URL"), "{errors}");
+    environment.insert("CONTABO_AUTH_URL".into(), "http://127.0.0.1:8001/token".into());
+    let errors = load(ServeArgs::default(), environment.clone()).unwrap_err().to_string();
+    assert!(errors.contains("in the clear"), "{errors}");
+    environment.insert("CONTABO_API_URL".into(), "http://127.0.0.1:8001".into());
+    assert!(load(ServeArgs::default(), environment).unwrap().0.contabo.simulated);
+}
