@@ -6,6 +6,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod contabo;
+pub mod context;
 pub mod crypto;
 pub mod embedded;
 pub mod kube;
