@@ -1,0 +1,49 @@
+//! Which machine is the environment's. The binding is `Machine.spec.claim` and nothing else.
+
+use devpocket_specs::machine::{Machine, MachineState};
+
+use super::observed::{Observed, look};
+use super::world::World;
+
+/// What the claims say.
+pub(super) enum Binding<'a> {
+    None,
+    One {
+        machine: &'a Machine,
+        /// Claimed as well, but lost or never bought: what the bound one replaced.
+        replaced: Vec<&'a Machine>,
+    },
+    /// Never chosen between.
+    Many(Vec<&'a Machine>),
+}
+
+pub(super) fn of<'a>(world: &World<'a>) -> Binding<'a> {
+    let uid = world.environment.metadata.uid;
+    let mut claimed: Vec<&Machine> = world
+        .machines
+        .iter()
+        .copied()
+        .filter(|m| uid.is_some() && m.spec.claim.as_ref().map(|c| c.uid) == uid)
+        .collect();
+    claimed.sort_by_key(|m| (m.spec.claim.as_ref().map(|c| c.at), &m.metadata.name));
+    let (live, dead): (Vec<&Machine>, Vec<&Machine>) =
+        claimed.into_iter().partition(|m| !is_dead(world, m));
+    match (live.as_slice(), dead.last()) {
+        ([], None) => Binding::None,
+        ([], Some(last)) => {
+            let replaced = dead[..dead.len() - 1].to_vec();
+            Binding::One { machine: last, replaced }
+        }
+        ([machine], _) => Binding::One { machine, replaced: dead },
+        _ => Binding::Many(live),
+    }
+}
+
+/// Proved to be gone, or never bought.
+pub(super) fn is_dead(world: &World<'_>, machine: &Machine) -> bool {
+    machine.status.state == MachineState::NotBought || is_lost(world, machine)
+}
+
+pub(super) fn is_lost(world: &World<'_>, machine: &Machine) -> bool {
+    matches!(look(machine, world.installation), Observed::Absent(_))
+}

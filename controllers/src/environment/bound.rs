@@ -1,0 +1,268 @@
+//! An environment that has a machine: which stage the machine is in decides what can be done.
+
+use jiff::{SignedDuration, Timestamp};
+
+use devpocket_specs::environment::{
+    BoundMachine, Cost, EffectivePower, Phase, Power, RenderedTemplate,
+};
+use devpocket_specs::machine::{Machine, MachineState, Seen, TemplateVersion};
+use devpocket_specs::operation::{Operation, OperationPhase, Verb};
+use devpocket_specs::plan::StandstillKind;
+
+use super::draft::Draft;
+use super::observed::{Observed, evidence_from, look};
+use super::want::wanted;
+use super::world::World;
+use super::{binding, display_name, drift, install, loss, ordering, power, report, requests};
+use crate::guard::hold;
+
+/// When nothing but a newer look is missing, it is asked for again after this time.
+const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(15);
+
+/// The bound machine with what is known of it.
+pub(super) struct Bound<'a> {
+    pub machine: &'a Machine,
+    /// Operations on it, oldest first.
+    pub operations: Vec<&'a Operation>,
+    pub observed: Observed<&'a Seen>,
+}
+
+impl<'a> Bound<'a> {
+    pub fn new(world: &World<'a>, machine: &'a Machine) -> Self {
+        let operations = world.operations_of(machine);
+        Bound { machine, operations, observed: look(machine, world.installation) }
+    }
+
+    pub fn called(&self) -> &'a str {
+        super::acquire::called(self.machine)
+    }
+
+    /// The operation under way, if there is one. There is at most one at a time by intent.
+    pub fn open(&self) -> Option<&'a Operation> {
+        self.operations.iter().copied().rev().find(|o| o.status.phase.is_open())
+    }
+
+    /// From when on a look says something.
+    pub fn evidence_from(&self, world: &World<'_>) -> Option<Timestamp> {
+        evidence_from(self.operations.iter().copied(), world.installation)
+    }
+
+    /// Says what is under way, and what holds it.
+    pub fn tell_open(&self, draft: &mut Draft<'_, '_>) {
+        let Some(operation) = self.open() else { return };
+        if let Some(held) = &operation.status.held {
+            draft.hold(held.clone());
+        }
+        let word = operation.spec.verb.word();
+        let waits = match (operation.status.phase, operation.status.issued_at) {
+            (OperationPhase::Unknown, Some(at)) => format!(
+                "{word} of {}: sent at {at}, no answer came; Contabo is asked what became of it",
+                self.called()
+            ),
+            (_, Some(at)) => format!("{word} of {}: sent at {at}", self.called()),
+            _ => format!("{word} of {}: about to be sent", self.called()),
+        };
+        draft.report.message = waits;
+    }
+}
+
+/// Plans for an environment with a machine.
+pub(super) fn plan(draft: &mut Draft<'_, '_>, bound: &Bound<'_>, replaced: &[&Machine]) {
+    let world = draft.world;
+    mirror(draft, bound);
+    let dead = binding::is_dead(world, bound.machine);
+    if !dead {
+        unbind(draft, replaced);
+    }
+    if dead {
+        return loss::plan(draft, bound);
+    }
+    draft.report.bound = bound.machine.status.instance_id.is_some();
+    if bound.machine.status.instance_id.is_none() {
+        requests::void(draft);
+        return ordering::plan(draft, bound);
+    }
+    loss::ending(draft, bound);
+    display_name::record(draft, bound);
+    if bound.machine.spec.pool.is_some() {
+        requests::void(draft);
+        return install::first(draft, bound);
+    }
+    loss::disk_replaced(draft, bound);
+    let state = bound.machine.status.state;
+    let settled = bound.machine.status.seen.as_ref().is_some_and(|s| s.power.is_some());
+    match state {
+        MachineState::Provisioning
+        | MachineState::Installing
+        | MachineState::Blocked
+        | MachineState::Error => preparing(draft, bound, state),
+        _ if settled => usable(draft, bound),
+        _ => preparing(draft, bound, state),
+    }
+}
+
+/// What the bound one replaced is let go of, so that the binding has one end again.
+fn unbind(draft: &mut Draft<'_, '_>, replaced: &[&Machine]) {
+    for machine in replaced {
+        draft.edit(machine, |spec| spec.claim = None);
+    }
+}
+
+/// The machine neither runs nor is stopped.
+fn preparing(draft: &mut Draft<'_, '_>, bound: &Bound<'_>, state: MachineState) {
+    let called = bound.called();
+    let seen = bound.machine.status.seen.as_ref();
+    let word = seen.map_or("", |s| s.provider_status.as_str());
+    let since = seen.map(|s| format!(" since {}", s.since)).unwrap_or_default();
+    let first = !bound.operations.iter().any(|o| o.spec.verb == Verb::Reinstall);
+    let report = &mut draft.report;
+    match state {
+        MachineState::Installing => report.not_ready(
+            Phase::Installing,
+            "Installing",
+            format!("installing: Contabo installs {called}{since}, then it starts"),
+        ),
+        MachineState::Blocked => report.not_ready(
+            Phase::Provisioning,
+            "BlockedAtContabo",
+            format!(
+                "{called} waits at Contabo ({word}{since}): an admin looks into the customer panel"
+            ),
+        ),
+        MachineState::Error => report.not_ready(
+            Phase::Error,
+            "MachineError",
+            format!(
+                "Contabo reports \"{word}\" for {called}{since}{}; nothing is repaired by itself",
+                seen.and_then(|s| s.error_message.as_deref())
+                    .map(|m| format!(", \"{m}\""))
+                    .unwrap_or_default()
+            ),
+        ),
+        _ => report.not_ready(
+            Phase::Provisioning,
+            "Provisioning",
+            format!("Contabo prepares {called}{since}; then it is installed"),
+        ),
+    }
+    if let Some(unseen) = report::unseen(&bound.observed) {
+        draft.report.message.clone_from(&unseen.message);
+        draft.report.ready = Some(unseen);
+    }
+    if first && matches!(state, MachineState::Provisioning | MachineState::Installing) {
+        requests::void(draft);
+    }
+    if bound.open().is_some_and(|o| o.status.held.is_some()) {
+        bound.tell_open(draft);
+    }
+}
+
+/// The machine runs or is stopped, as far as was seen last.
+fn usable(draft: &mut Draft<'_, '_>, bound: &Bound<'_>) {
+    let world = draft.world;
+    let Observed::Present(seen, as_of) = bound.observed else {
+        draft.report.ready = report::unseen(&bound.observed);
+        draft.report.message =
+            draft.report.ready.as_ref().map(|r| r.message.clone()).unwrap_or_default();
+        return;
+    };
+    power::describe(draft, bound, seen);
+    // Only a look that began after everything we did says what the machine needs now.
+    let from = bound.evidence_from(world);
+    if bound.open().is_some() {
+        return bound.tell_open(draft);
+    }
+    if let Some(from) = from.filter(|from| as_of < *from) {
+        if !draft.report.message.is_empty() {
+            draft.report.message.push_str("; it is looked at again after the last call");
+        }
+        draft.wake_at(from.max(world.now) + LOOK_AGAIN);
+        return;
+    }
+    drift::look(draft, bound, seen);
+    requests::restart(draft, bound, seen);
+    power::converge(draft, bound, seen, as_of);
+    display_name::converge(draft, bound, seen);
+    if draft.report.replaced.is_some() {
+        install::repair(draft, bound);
+    }
+}
+
+/// Copies what people want to see of the machine into the status.
+fn mirror(draft: &mut Draft<'_, '_>, bound: &Bound<'_>) {
+    let machine = bound.machine;
+    let status = &mut draft.status;
+    status.machine = Some(BoundMachine {
+        name: machine.metadata.name.clone(),
+        instance_id: machine.status.instance_id,
+        instance_name: machine.status.instance_name.clone(),
+        address: machine.status.seen.as_ref().and_then(|s| s.address.clone()),
+        since: machine.spec.claim.as_ref().map(|c| c.at),
+    });
+    if let Some(order) = &machine.spec.order {
+        status.cost = Some(Cost {
+            monthly: order.price.clone(),
+            paid_until: machine.spec.paid_through,
+            prices_of: Some(order.prices_of),
+        });
+    }
+    let rendered = rendered(draft.world, bound);
+    if rendered.is_some() {
+        draft.status.template = rendered;
+    }
+}
+
+/// What the machine was last installed from, by the operations or the order.
+fn rendered(world: &World<'_>, bound: &Bound<'_>) -> Option<RenderedTemplate> {
+    let uid = world.environment.metadata.uid;
+    let installed = bound.operations.iter().rev().find(|o| {
+        o.spec.verb == Verb::Reinstall
+            && o.spec.environment.as_ref().map(|e| e.uid) == uid
+            && super::observed::may_have_happened(o)
+    });
+    let known = world.environment.status.template.as_ref();
+    if let Some(digest) = installed.and_then(|o| o.spec.user_data_digest.as_deref()) {
+        if known.is_some_and(|k| k.digest == digest) {
+            return known.cloned();
+        }
+        let now = wanted(world).ok().filter(|w| w.rendered.digest == digest)?;
+        let template = now.rendered.template.as_ref();
+        return Some(rendered_template(template, &now.rendered.image, digest));
+    }
+    let order = bound.machine.spec.order.as_ref()?;
+    let ours = Some(order.demand.environment_uid) == uid;
+    (ours && known.is_none())
+        .then(|| rendered_template(order.template.as_ref(), &order.image, &order.user_data_digest))
+}
+
+fn rendered_template(
+    template: Option<&TemplateVersion>,
+    image: &str,
+    digest: &str,
+) -> RenderedTemplate {
+    RenderedTemplate {
+        name: template.map_or_else(|| image.to_owned(), |t| t.name.clone()),
+        generation: template.map_or(0, |t| t.generation),
+        digest: digest.to_owned(),
+    }
+}
+
+/// The power that is declared. Schedules and activity will have a word here.
+pub(super) fn effective_power(power: Power) -> EffectivePower {
+    EffectivePower { power, reason: "Spec".into() }
+}
+
+/// Two machines claim to belong to one environment: nothing is chosen.
+pub(super) fn ambiguous(draft: &mut Draft<'_, '_>, machines: &[&Machine]) {
+    let names: Vec<&str> = machines.iter().map(|m| m.metadata.name.as_str()).collect();
+    let name = &draft.world.environment.metadata.name;
+    let message = format!(
+        "env/{name} is claimed by {} machines ({}); nothing is done until an admin releases all \
+         but one",
+        names.len(),
+        names.join(", ")
+    );
+    draft.report.bound = true;
+    draft.report.not_ready(Phase::Error, "MachineAmbiguous", message.clone());
+    draft.hold(hold(StandstillKind::Held, crate::guard::codes::MACHINE_AMBIGUOUS, message));
+}

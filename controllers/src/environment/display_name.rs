@@ -1,0 +1,87 @@
+//! The name the instance carries in the account: the environment's words and our token.
+
+use devpocket_specs::machine::Seen;
+use devpocket_specs::operation::Verb;
+use devpocket_specs::plan::{RiskClass, Step};
+
+use super::bound::Bound;
+use super::consent::Implied;
+use super::decision::{EventDraft, RecordWrite};
+use super::draft::{Draft, Pending};
+use super::observed::happened;
+use super::{drift, names};
+use crate::guard::may_issue;
+use crate::operation::intent;
+
+/// Writes the wanted name into the machine's record while nothing can be renamed yet. Once it can,
+/// the record follows the rename's intent (see [`converge`]), so that a renamed declaration is never
+/// taken for somebody's edit in the panel.
+pub(super) fn record(draft: &mut Draft<'_, '_>, bound: &Bound<'_>) {
+    let wanted = wanted(draft, bound);
+    let intended = bound.operations.iter().rev().find_map(|o| o.spec.display_name.as_deref());
+    if bound.machine.spec.display_name != wanted && intended == Some(wanted.as_str()) {
+        draft.edit(bound.machine, |spec| spec.display_name = wanted);
+    }
+}
+
+fn wanted(draft: &Draft<'_, '_>, bound: &Bound<'_>) -> String {
+    let world = draft.world;
+    let machine = &bound.machine.metadata.name;
+    names::wanted_display_name(world.environment, world.installation_id(), machine)
+}
+
+/// Plans the rename that makes the account's name the declared one.
+pub(super) fn converge(draft: &mut Draft<'_, '_>, bound: &Bound<'_>, seen: &Seen) {
+    let world = draft.world;
+    let wanted = wanted(draft, bound);
+    let declared_anew = bound.machine.spec.display_name != wanted;
+    if seen.display_name == wanted {
+        if declared_anew {
+            draft.edit(bound.machine, |spec| spec.display_name = wanted);
+        }
+        return;
+    }
+    let outside = !declared_anew && named_before(bound, &wanted);
+    if outside {
+        let message = format!("{} was renamed to \"{}\"", bound.called(), seen.display_name);
+        drift::note(draft, bound.machine, drift::DISPLAY_NAME, message, seen.since);
+        if drift::only_reported(draft) {
+            return;
+        }
+    }
+    let why = if outside { "it was renamed outside DevPocket" } else { "its declared name" };
+    let earlier = bound.operations.iter().copied();
+    let mut operation = intent::planned(bound.machine, Verb::Rename, why, earlier);
+    operation.spec.display_name = Some(wanted.clone());
+    let step = Step {
+        call: Verb::Rename.word().into(),
+        machine: bound.machine.metadata.name.clone(),
+        summary: format!("rename {} to \"{wanted}\"", bound.called()),
+        class: RiskClass::Reversible,
+        downtime_seconds: None,
+        monthly: None,
+        due: None,
+        fingerprint: None,
+        approved: true,
+        hold: may_issue(&world.guard(), &operation).err(),
+    };
+    let event = EventDraft::normal("Renaming", step.summary.clone());
+    draft.step(Pending {
+        step,
+        implied: Implied::TheRecord,
+        writes: vec![RecordWrite::CreateOperation(Box::new(operation))],
+        event: Some(event),
+    });
+}
+
+/// Whether the instance is known to have carried the name: the last naming call set it, or none is
+/// on record any more.
+fn named_before(bound: &Bound<'_>, wanted: &str) -> bool {
+    let last = bound
+        .operations
+        .iter()
+        .rev()
+        .filter(|o| matches!(o.spec.verb, Verb::Rename | Verb::Purchase) && happened(o))
+        .find_map(|o| o.spec.display_name.as_deref());
+    last.is_none_or(|name| name == wanted)
+}

@@ -1,0 +1,48 @@
+//! Events about what became of an environment: one when a condition turns, none while it stays.
+
+use devpocket_specs::condition::{Condition, ConditionStatus, find};
+use devpocket_specs::environment::{Environment, EnvironmentStatus, conditions};
+
+use super::decision::EventDraft;
+
+/// Conditions whose turning true a person may have to act on.
+const ALARMS: [&str; 6] = [
+    conditions::HELD,
+    conditions::WAITING,
+    conditions::STALLED,
+    conditions::MACHINE_ENDING,
+    conditions::DISK_REPLACED,
+    conditions::MACHINE_LOST,
+];
+
+/// Events for what differs between the recorded status and the new one. A silent Contabo is told
+/// once for the account, not here.
+pub(super) fn transitions(environment: &Environment, next: &EnvironmentStatus) -> Vec<EventDraft> {
+    let before = &environment.status.conditions;
+    let mut events = Vec::new();
+    for name in ALARMS {
+        if let Some(now) = turned(before, next, name) {
+            events.push(EventDraft::warning(now.reason.clone(), now.message.clone()));
+        }
+    }
+    if let Some(now) = turned(before, next, conditions::PAUSED) {
+        events.push(EventDraft::normal("Paused", now.message.clone()));
+    }
+    if let Some(now) = turned(before, next, conditions::READY) {
+        events.push(EventDraft::normal("Ready", now.message.clone()));
+    }
+    events
+}
+
+/// The condition, if it is true now and was not so, or for another reason, before.
+fn turned<'a>(
+    before: &[Condition],
+    next: &'a EnvironmentStatus,
+    name: &str,
+) -> Option<&'a Condition> {
+    let now = find(&next.conditions, name).filter(|c| c.status == ConditionStatus::True)?;
+    let same = find(before, name).is_some_and(|old| {
+        old.status == now.status && (old.reason == now.reason || name == conditions::READY)
+    });
+    (!same).then_some(now)
+}

@@ -1,0 +1,174 @@
+//! How a decision reads in the status: phase, message and conditions. Nothing in here moves with
+//! the clock alone, so that a pass without news writes nothing.
+
+use devpocket_specs::condition::{self, Condition, ConditionStatus};
+use devpocket_specs::environment::{EnvironmentStatus, Phase, conditions};
+use devpocket_specs::plan::{Hold, StandstillKind};
+
+use super::observed::Observed;
+use super::world::World;
+use crate::guard::{account_hold, codes, sight_hold};
+
+/// What a condition shall say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Says {
+    pub status: ConditionStatus,
+    pub reason: String,
+    pub message: String,
+}
+
+impl Says {
+    pub fn new(status: ConditionStatus, reason: &str, message: impl Into<String>) -> Says {
+        Says { status, reason: reason.to_owned(), message: message.into() }
+    }
+
+    pub fn yes(reason: &str, message: impl Into<String>) -> Says {
+        Says::new(ConditionStatus::True, reason, message)
+    }
+
+    pub fn no(reason: &str, message: impl Into<String>) -> Says {
+        Says::new(ConditionStatus::False, reason, message)
+    }
+}
+
+/// Where the environment stands, as far as its machine goes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Report {
+    /// Absent: as it was.
+    pub phase: Option<Phase>,
+    /// Absent: as it was; for what cannot be judged now.
+    pub ready: Option<Says>,
+    /// What it waits for, from whom, since when. Empty when nothing.
+    pub message: String,
+    /// Whether a paid machine is bound.
+    pub bound: bool,
+    /// Conditions that are there only once they were true.
+    pub ending: Option<Says>,
+    pub replaced: Option<Says>,
+    pub lost: Option<Says>,
+}
+
+impl Report {
+    /// Not ready, for a reason; the message is both the environment's and the condition's.
+    pub fn not_ready(&mut self, phase: Phase, reason: &str, message: impl Into<String>) {
+        let message = message.into();
+        self.phase = Some(phase);
+        self.ready = Some(Says::no(reason, message.clone()));
+        self.message = message;
+    }
+}
+
+pub(super) fn write(
+    world: &World<'_>,
+    status: &mut EnvironmentStatus,
+    report: &Report,
+    holds: &[Hold],
+) {
+    let silence = silence(world);
+    let keep =
+        silence.is_some() && condition::find(&status.conditions, conditions::READY).is_some();
+    if !keep {
+        status.phase = report.phase.unwrap_or(status.phase);
+        if let Some(ready) = ready(report, holds) {
+            put(world, status, conditions::READY, ready);
+        }
+    }
+    status.message = message(report, holds, silence.as_ref());
+    let bound = if report.bound {
+        Says::yes("Bound", "a paid machine is bound")
+    } else {
+        Says::no("NotBound", "no machine is bound")
+    };
+    put(world, status, conditions::MACHINE_BOUND, bound);
+    put(world, status, conditions::GUEST_READY, guest());
+    for (name, kind) in [
+        (conditions::PAUSED, StandstillKind::Paused),
+        (conditions::HELD, StandstillKind::Held),
+        (conditions::WAITING, StandstillKind::Waiting),
+        (conditions::STALLED, StandstillKind::Stalled),
+    ] {
+        let says = holds.iter().find(|h| h.kind == kind).map(told);
+        optional(world, status, name, says);
+    }
+    let unknown = holds.iter().find(|h| h.kind == StandstillKind::Unknown);
+    optional(world, status, conditions::UNOBSERVED, silence.as_ref().or(unknown).map(told));
+    optional(world, status, conditions::MACHINE_ENDING, report.ending.clone());
+    optional(world, status, conditions::DISK_REPLACED, report.replaced.clone());
+    optional(world, status, conditions::MACHINE_LOST, report.lost.clone());
+    optional(world, status, conditions::DRIFTED, super::drift::standing(status));
+}
+
+fn told(hold: &Hold) -> Says {
+    Says::yes(&codes::reason(&hold.code), hold.message.clone())
+}
+
+/// A hold explains a missing readiness better than the state of the machine does.
+fn ready(report: &Report, holds: &[Hold]) -> Option<Says> {
+    let ready = report.ready.clone()?;
+    match holds.first() {
+        Some(hold) if ready.status != ConditionStatus::True => {
+            Some(Says { reason: codes::reason(&hold.code), message: hold.message.clone(), ..ready })
+        }
+        _ => Some(ready),
+    }
+}
+
+fn message(report: &Report, holds: &[Hold], silence: Option<&Hold>) -> String {
+    let first = holds.first().or(silence);
+    first.map_or_else(|| report.message.clone(), |hold| hold.message.clone())
+}
+
+fn guest() -> Says {
+    Says::new(
+        ConditionStatus::Unknown,
+        "NotObserved",
+        "the guest was not looked at; Ready rests on what Contabo says",
+    )
+}
+
+/// Why nothing current is known of the account, if so.
+pub(super) fn silence(world: &World<'_>) -> Option<Hold> {
+    let guard = world.guard();
+    let unknown = |held: Result<(), Hold>| held.err().filter(|h| h.kind == StandstillKind::Unknown);
+    unknown(account_hold(&guard)).or_else(|| unknown(sight_hold(&guard)))
+}
+
+/// The condition that goes with a machine that is neither seen nor proved to be gone.
+pub(super) fn unseen<T>(observed: &Observed<T>) -> Option<Says> {
+    matches!(observed, Observed::Unknown).then(|| {
+        Says::new(
+            ConditionStatus::Unknown,
+            "MachineNotSeen",
+            "the machine is missing from Contabo's list; whether it is gone is being found out",
+        )
+    })
+}
+
+fn optional(world: &World<'_>, status: &mut EnvironmentStatus, name: &str, says: Option<Says>) {
+    match says {
+        Some(says) => put(world, status, name, says),
+        // Once it was true, its end is worth a date.
+        None => {
+            if let Some(old) = condition::find(&status.conditions, name)
+                && old.status != ConditionStatus::False
+            {
+                put(world, status, name, Says::no("Over", ""));
+            }
+        }
+    }
+}
+
+fn put(world: &World<'_>, status: &mut EnvironmentStatus, name: &str, says: Says) {
+    let generation = world.environment.metadata.generation;
+    condition::set(
+        &mut status.conditions,
+        Condition {
+            r#type: name.to_owned(),
+            status: says.status,
+            reason: says.reason,
+            message: says.message,
+            last_transition_time: world.now,
+            observed_generation: (generation > 0).then_some(generation),
+        },
+    );
+}

@@ -1,0 +1,169 @@
+//! The facts a decision rests on, taken from plain lists of records.
+//!
+//! A [`Snapshot`] is made once from all records and indexes them, so that deciding about a thousand
+//! environments does not look at a million pairs. Any process with a copy of the records can make
+//! one: the leader's controllers, an API replica answering `plan`, a test.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use devpocket_specs::catalogue::Catalogue;
+use devpocket_specs::environment::Environment;
+use devpocket_specs::installation::Installation;
+use devpocket_specs::machine::Machine;
+use devpocket_specs::metadata::names;
+use devpocket_specs::object::Resource;
+use devpocket_specs::operation::Operation;
+use devpocket_specs::template::Template;
+
+use crate::guard::{GuardWorld, Ledger};
+
+/// All records decisions may rest on.
+#[derive(Clone, Debug, Default)]
+pub struct Records {
+    pub installation: Option<Arc<Installation>>,
+    pub machines: Vec<Arc<Machine>>,
+    pub operations: Vec<Arc<Operation>>,
+    pub templates: Vec<Arc<Template>>,
+}
+
+/// The records, indexed.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    catalogue: Arc<Catalogue>,
+    installation: Option<Arc<Installation>>,
+    machines: Vec<Arc<Machine>>,
+    /// Places in `machines`, by the environment they are claimed by, were ordered for or released
+    /// from.
+    by_environment: BTreeMap<Uuid, Vec<usize>>,
+    /// Places in `machines` that may be claimed.
+    pool: Vec<usize>,
+    templates: BTreeMap<String, Arc<Template>>,
+    ledger: Ledger,
+}
+
+/// Everything known that concerns one environment.
+#[derive(Clone, Debug)]
+pub struct World<'a> {
+    pub now: Timestamp,
+    pub catalogue: &'a Catalogue,
+    pub installation: Option<&'a Installation>,
+    pub environment: &'a Environment,
+    /// Machines claimed by, ordered for or released from this environment (or the one it takes
+    /// back), and those of the pool.
+    pub machines: Vec<&'a Machine>,
+    /// Operations about those machines, oldest first.
+    pub operations: Vec<&'a Operation>,
+    /// The template the environment names, whatever its version.
+    pub template: Option<&'a Template>,
+    /// Counts over the whole account.
+    pub ledger: &'a Ledger,
+}
+
+impl Snapshot {
+    pub fn new(catalogue: Arc<Catalogue>, records: Records) -> Snapshot {
+        let Records { installation, machines, operations, templates } = records;
+        let ledger = Ledger::of(&machines, &operations);
+        let mut by_environment: BTreeMap<Uuid, Vec<usize>> = BTreeMap::new();
+        let mut pool = Vec::new();
+        for (place, machine) in machines.iter().enumerate() {
+            let spec = &machine.spec;
+            let uids = [
+                spec.claim.as_ref().map(|c| c.uid),
+                spec.order.as_ref().map(|o| o.demand.environment_uid),
+                spec.release.as_ref().map(|r| r.uid),
+            ];
+            for uid in uids.into_iter().flatten() {
+                let places = by_environment.entry(uid).or_default();
+                if places.last() != Some(&place) {
+                    places.push(place);
+                }
+            }
+            if spec.claim.is_none() && spec.pool.is_some() {
+                pool.push(place);
+            }
+        }
+        let templates = templates.into_iter().map(|t| (t.metadata.name.clone(), t)).collect();
+        Snapshot { catalogue, installation, machines, by_environment, pool, templates, ledger }
+    }
+
+    /// What the brakes need.
+    pub fn guard(&self, now: Timestamp) -> GuardWorld<'_> {
+        GuardWorld { now, installation: self.installation.as_deref(), ledger: &self.ledger }
+    }
+
+    /// What concerns this environment. It need not be recorded: a plan for one that is only being
+    /// thought of has no uid and finds no machine.
+    pub fn for_environment<'a>(
+        &'a self,
+        environment: &'a Environment,
+        now: Timestamp,
+    ) -> World<'a> {
+        let mut places: Vec<usize> = self.pool.clone();
+        let uids = [environment.metadata.uid, undelete_of(environment)];
+        for uid in uids.into_iter().flatten() {
+            places.extend(self.by_environment.get(&uid).into_iter().flatten());
+        }
+        places.sort_unstable();
+        places.dedup();
+        let machines: Vec<&Machine> = places.iter().map(|p| self.machines[*p].as_ref()).collect();
+        let mut operations: Vec<&Operation> =
+            machines.iter().flat_map(|m| self.ledger.of_machine(&m.metadata.name)).collect();
+        operations.sort_by_key(|o| (o.metadata.creation_timestamp, &o.metadata.name));
+        let template = template_name(environment).and_then(|(name, _)| self.templates.get(name));
+        World {
+            now,
+            catalogue: &self.catalogue,
+            installation: self.installation.as_deref(),
+            environment,
+            machines,
+            operations,
+            template: template.map(Arc::as_ref),
+            ledger: &self.ledger,
+        }
+    }
+}
+
+impl<'a> World<'a> {
+    pub fn guard(&self) -> GuardWorld<'_> {
+        GuardWorld { now: self.now, installation: self.installation, ledger: self.ledger }
+    }
+
+    /// The environment's uid; nil for one that is only being thought of.
+    pub fn uid(&self) -> Uuid {
+        self.environment.uid()
+    }
+
+    /// Operations on a machine, oldest first.
+    pub fn operations_of(&self, machine: &Machine) -> Vec<&'a Operation> {
+        let uid = machine.uid();
+        let name = &machine.metadata.name;
+        self.operations
+            .iter()
+            .copied()
+            .filter(|o| o.spec.machine == *name && o.spec.machine_uid == uid)
+            .collect()
+    }
+
+    /// The installation's id, part of every displayName.
+    pub fn installation_id(&self) -> &'a str {
+        self.installation.map_or("", |i| i.spec.id.as_str())
+    }
+}
+
+/// The deleted environment whose machine this one takes back.
+pub fn undelete_of(environment: &Environment) -> Option<Uuid> {
+    environment.metadata.annotations.get(names::UNDELETE_OF)?.parse().ok()
+}
+
+/// `name@version` of the template an environment names, split.
+pub fn template_name(environment: &Environment) -> Option<(&str, Option<&str>)> {
+    let named = environment.spec.template.as_deref()?;
+    Some(match named.split_once('@') {
+        Some((name, version)) => (name, Some(version)),
+        None => (named, None),
+    })
+}
