@@ -18,9 +18,9 @@ use super::world::{World, undelete_of};
 use crate::guard::{codes, hold, may_issue};
 use crate::operation::intent;
 
-/// A machine of the pool is claimed only if this many days are left: a cancellation for its next
-/// billing date may be under way on the last one.
-pub const CLAIM_DAYS: i64 = 1;
+/// A machine of the pool is claimed only if this many days are left: two days before its next
+/// billing date it is cancelled, and that may be under way.
+pub const CLAIM_DAYS: i64 = 3;
 
 /// Why a machine is wanted.
 #[derive(Clone, Copy)]

@@ -1,8 +1,9 @@
 //! Which machine is the environment's. The binding is `Machine.spec.claim` and nothing else.
 
-use devpocket_specs::machine::{Machine, MachineState};
+use devpocket_specs::machine::Machine;
+use devpocket_specs::operation::Verb;
 
-use super::observed::{Observed, look};
+use super::observed::{Observed, look, refused_outright};
 use super::world::World;
 
 /// What the claims say.
@@ -39,11 +40,18 @@ pub(super) fn of<'a>(world: &World<'a>) -> Binding<'a> {
     }
 }
 
-/// Proved to be gone, or never bought.
+/// Proved to be gone, or refused by Contabo.
 pub(super) fn is_dead(world: &World<'_>, machine: &Machine) -> bool {
-    machine.status.state == MachineState::NotBought || is_lost(world, machine)
+    is_refused(world, machine) || is_lost(world, machine)
 }
 
 pub(super) fn is_lost(world: &World<'_>, machine: &Machine) -> bool {
     matches!(look(machine, world.installation), Observed::Absent(_))
+}
+
+/// The order was refused outright. It is not sent again by itself.
+pub(super) fn is_refused(world: &World<'_>, machine: &Machine) -> bool {
+    let mut operations = world.operations_of(machine).into_iter().rev();
+    let last = operations.find(|o| o.spec.verb == Verb::Purchase);
+    machine.status.instance_id.is_none() && last.is_some_and(refused_outright)
 }

@@ -2,9 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use devpocket_specs::environment::{
-    BoundMachine, Cost, EffectivePower, Phase, Power, RenderedTemplate,
-};
+use devpocket_specs::environment::{BoundMachine, Cost, Phase, RenderedTemplate};
 use devpocket_specs::machine::{Machine, MachineState, Seen, TemplateVersion};
 use devpocket_specs::operation::{Operation, OperationPhase, Verb};
 use devpocket_specs::plan::StandstillKind;
@@ -83,7 +81,6 @@ pub(super) fn plan(draft: &mut Draft<'_, '_>, bound: &Bound<'_>, replaced: &[&Ma
         return ordering::plan(draft, bound);
     }
     loss::ending(draft, bound);
-    display_name::record(draft, bound);
     if bound.machine.spec.pool.is_some() {
         requests::void(draft);
         return install::first(draft, bound);
@@ -245,11 +242,6 @@ fn rendered_template(
         generation: template.map_or(0, |t| t.generation),
         digest: digest.to_owned(),
     }
-}
-
-/// The power that is declared. Schedules and activity will have a word here.
-pub(super) fn effective_power(power: Power) -> EffectivePower {
-    EffectivePower { power, reason: "Spec".into() }
 }
 
 /// Two machines claim to belong to one environment: nothing is chosen.

@@ -13,17 +13,6 @@ use super::{drift, names};
 use crate::guard::may_issue;
 use crate::operation::intent;
 
-/// Writes the wanted name into the machine's record while nothing can be renamed yet. Once it can,
-/// the record follows the rename's intent (see [`converge`]), so that a renamed declaration is never
-/// taken for somebody's edit in the panel.
-pub(super) fn record(draft: &mut Draft<'_, '_>, bound: &Bound<'_>) {
-    let wanted = wanted(draft, bound);
-    let intended = bound.operations.iter().rev().find_map(|o| o.spec.display_name.as_deref());
-    if bound.machine.spec.display_name != wanted && intended == Some(wanted.as_str()) {
-        draft.edit(bound.machine, |spec| spec.display_name = wanted);
-    }
-}
-
 fn wanted(draft: &Draft<'_, '_>, bound: &Bound<'_>) -> String {
     let world = draft.world;
     let machine = &bound.machine.metadata.name;
@@ -66,12 +55,14 @@ pub(super) fn converge(draft: &mut Draft<'_, '_>, bound: &Bound<'_>, seen: &Seen
         hold: may_issue(&world.guard(), &operation).err(),
     };
     let event = EventDraft::normal("Renaming", step.summary.clone());
-    draft.step(Pending {
-        step,
-        implied: Implied::TheRecord,
-        writes: vec![RecordWrite::CreateOperation(Box::new(operation))],
-        event: Some(event),
-    });
+    let mut writes = vec![RecordWrite::CreateOperation(Box::new(operation))];
+    if declared_anew {
+        // First: a rename to another name than the record's counts as no longer wanted.
+        let mut next = bound.machine.clone();
+        next.spec.display_name = wanted;
+        writes.insert(0, RecordWrite::UpdateMachine(Box::new(next)));
+    }
+    draft.step(Pending { step, implied: Implied::TheRecord, writes, event: Some(event) });
 }
 
 /// Whether the instance is known to have carried the name: the last naming call set it, or none is

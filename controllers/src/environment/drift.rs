@@ -37,7 +37,7 @@ pub(super) fn only_reported(draft: &Draft<'_, '_>) -> bool {
 
 /// What is as declared again is healed.
 pub(super) fn look(draft: &mut Draft<'_, '_>, bound: &Bound<'_>, seen: &Seen) {
-    if seen.power == Some(draft.world.environment.spec.power) {
+    if seen.power == Some(draft.world.power()) {
         heal(draft, POWER, seen.since);
     }
     if seen.display_name == bound.machine.spec.display_name {
@@ -70,7 +70,7 @@ pub(super) fn is_power_drift(draft: &Draft<'_, '_>, bound: &Bound<'_>, declared:
 }
 
 pub(super) fn note_power(draft: &mut Draft<'_, '_>, bound: &Bound<'_>, seen: &Seen, power: Power) {
-    let declared = draft.world.environment.spec.power;
+    let declared = draft.world.power();
     let message = format!("{} was seen {power:?}, declared is {declared:?}", bound.called());
     note(draft, bound.machine, POWER, message, seen.since);
 }

@@ -83,10 +83,8 @@ pub(super) fn first(draft: &mut Draft<'_, '_>, bound: &Bound<'_>) {
     let waits = format!("installing; {} was claimed and is being installed", bound.called());
     draft.report.not_ready(Phase::Installing, "Installing", waits);
     if installs.iter().any(|o| happened(o)) {
-        return draft.edit(bound.machine, |spec| {
-            spec.pool = None;
-            spec.install_generation += 1;
-        });
+        // The machine controller counts the install; the mark is ours.
+        return draft.edit(bound.machine, |spec| spec.pool = None);
     }
     if bound.open().is_some() {
         return bound.tell_open(draft);

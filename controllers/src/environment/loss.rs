@@ -12,13 +12,13 @@ use super::bound::Bound;
 use super::draft::Draft;
 use super::observed::{Observed, happened, may_have_happened};
 use super::report::Says;
-use super::{drift, ordering};
+use super::{binding, drift, ordering};
 use crate::guard::{codes, hold};
 
 /// The machine is proved to be gone, or was never bought: shows what a replacement would cost.
 pub(super) fn plan(draft: &mut Draft<'_, '_>, bound: &Bound<'_>) {
     let called = bound.called().to_owned();
-    if bound.machine.status.state == MachineState::NotBought {
+    if binding::is_refused(draft.world, bound.machine) {
         refused(draft, bound);
     } else {
         lost(draft, bound, &called);

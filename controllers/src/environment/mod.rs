@@ -54,5 +54,5 @@ mod want;
 pub mod world;
 
 pub use decision::{Decision, EventDraft, RecordWrite};
-pub use plan::{decide, plan_for};
+pub use plan::{decide, effective_power, plan_for};
 pub use world::{Records, Snapshot, World};

@@ -87,6 +87,16 @@ pub fn happened(operation: &Operation) -> bool {
     }
 }
 
+/// HTTP answers that say for certain that nothing happened and nothing will.
+const REFUSALS: [u16; 8] = [400, 402, 403, 404, 405, 409, 415, 422];
+
+/// Whether Contabo refused the call: the same one will be refused again. What was never sent, or
+/// withdrawn, is no refusal.
+pub fn refused_outright(operation: &Operation) -> bool {
+    operation.status.phase == OperationPhase::Rejected
+        && operation.status.code.is_some_and(|code| REFUSALS.contains(&code))
+}
+
 /// The lag allowance of the installation.
 pub fn lag(installation: Option<&Installation>) -> SignedDuration {
     installation.map_or(LAG, |i| SignedDuration::from_secs(i.spec.lag_allowance_seconds))

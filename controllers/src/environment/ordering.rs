@@ -16,7 +16,6 @@ pub(super) fn purchase<'a>(bound: &Bound<'a>) -> Option<&'a Operation> {
 }
 
 pub(super) fn plan(draft: &mut Draft<'_, '_>, bound: &Bound<'_>) {
-    let name = &draft.world.environment.metadata.name;
     let Some(purchase) = purchase(bound) else {
         refresh(draft, bound);
         let message = format!("{} is about to be ordered", bound.machine.metadata.name);
@@ -38,20 +37,17 @@ pub(super) fn plan(draft: &mut Draft<'_, '_>, bound: &Bound<'_>) {
         }
         OperationPhase::Unknown => undecided(draft, purchase, &sent),
         OperationPhase::Rejected => {
-            // A refusal ends the record (see `loss`); what was never sent is sent again.
-            let message = "the order was not sent; it is sent again when Contabo can be reached";
+            // An outright refusal ends the record (see `loss`); this was never sent.
+            refresh(draft, bound);
+            let message = "the order was not sent; it is sent again when nothing is in its way";
             draft.report.not_ready(Phase::Creating, "Ordering", message);
         }
         OperationPhase::Resolved if status.resolution == Some(Resolution::NotHappened) => {
-            let message = format!("the order sent{sent} never arrived; nothing was bought");
-            draft.report.not_ready(Phase::Creating, "NotBought", message.clone());
-            if status.held.is_none() {
-                draft.hold(hold(
-                    StandstillKind::Held,
-                    codes::PURCHASE_UNDECIDED,
-                    format!("env/{name}: {message}. A person decides whether it is sent once more"),
-                ));
-            }
+            refresh(draft, bound);
+            let message = format!(
+                "the order sent{sent} never arrived and nothing was bought; it is ordered once more"
+            );
+            draft.report.not_ready(Phase::Creating, "Ordering", message);
         }
         OperationPhase::Succeeded | OperationPhase::Resolved => {
             let message = format!("ordered{sent}; Contabo prepares the machine");

@@ -5,6 +5,7 @@
 //! machine is in. A pause is laid over the result, so that a paused environment still shows what
 //! would be done.
 
+use devpocket_specs::environment::{EffectivePower, Environment};
 use devpocket_specs::metadata::names;
 use devpocket_specs::plan::Plan;
 
@@ -34,8 +35,13 @@ pub fn decide(world: &World<'_>) -> Decision {
         }
         Binding::Many(machines) => bound::ambiguous(&mut draft, &machines),
     }
-    draft.status.effective_power = Some(bound::effective_power(environment.spec.power));
+    draft.status.effective_power = Some(effective_power(environment));
     draft.finish()
+}
+
+/// Which power holds now, and why. Schedules and activity will have a word here.
+pub fn effective_power(environment: &Environment) -> EffectivePower {
+    EffectivePower { power: environment.spec.power, reason: "Spec".into() }
 }
 
 /// The plan alone, as `devpocket plan` and the `plan` subresource show it. It also answers for an

@@ -36,7 +36,7 @@ pub const REFUSED_TRIES: usize = 3;
 
 /// Readiness as far as power goes.
 pub(super) fn describe(draft: &mut Draft<'_, '_>, bound: &Bound<'_>, seen: &Seen) {
-    let declared = draft.world.environment.spec.power;
+    let declared = draft.world.power();
     let called = bound.called();
     let restarting = bound.open().is_some_and(|o| o.spec.verb == Verb::Restart);
     let report = &mut draft.report;
@@ -89,7 +89,7 @@ pub(super) fn converge(
     as_of: Timestamp,
 ) {
     let world = draft.world;
-    let declared = world.environment.spec.power;
+    let declared = world.power();
     let Some(power) = seen.power.filter(|power| *power != declared) else {
         requests::woken(draft, seen.power);
         return;
@@ -129,7 +129,7 @@ fn verb(declared: Power) -> Verb {
 
 fn next(draft: &Draft<'_, '_>, bound: &Bound<'_>, seen: &Seen, as_of: Timestamp) -> Next {
     let world = draft.world;
-    let declared = world.environment.spec.power;
+    let declared = world.power();
     let asked = requests::wake(world.environment).is_some();
     if !asked && let Some(stalled) = still_stalled(draft, bound) {
         return Next::Held(stalled);
@@ -214,7 +214,7 @@ fn still_stalled(draft: &Draft<'_, '_>, bound: &Bound<'_>) -> Option<Hold> {
 }
 
 fn flaps(draft: &Draft<'_, '_>, bound: &Bound<'_>, tries: usize) -> Hold {
-    let (did, back) = words(draft.world.environment.spec.power);
+    let (did, back) = words(draft.world.power());
     let name = &draft.world.environment.metadata.name;
     hold(
         StandstillKind::Stalled,
@@ -228,7 +228,7 @@ fn flaps(draft: &Draft<'_, '_>, bound: &Bound<'_>, tries: usize) -> Hold {
 }
 
 fn waits(draft: &Draft<'_, '_>, bound: &Bound<'_>, until: Timestamp) -> Hold {
-    let (did, back) = words(draft.world.environment.spec.power);
+    let (did, back) = words(draft.world.power());
     Hold {
         kind: StandstillKind::Held,
         code: codes::POWER_FLAPPING.into(),
@@ -250,7 +250,7 @@ fn words(declared: Power) -> (&'static str, &'static str) {
 /// Waits after a refusal, gives up after several. What was never sent is no refusal.
 fn after_refusals(draft: &Draft<'_, '_>, bound: &Bound<'_>, asked: bool) -> Option<Next> {
     let world = draft.world;
-    let declared = world.environment.spec.power;
+    let declared = world.power();
     let refused: Vec<&Operation> = bound
         .operations
         .iter()
@@ -308,7 +308,7 @@ fn step(bound: &Bound<'_>, verb: Verb, hold: Option<Hold>) -> Step {
 
 fn send(draft: &mut Draft<'_, '_>, bound: &Bound<'_>, verb: Verb, outside: bool) {
     let world = draft.world;
-    let declared = world.environment.spec.power;
+    let declared = world.power();
     let asked = requests::wake(world.environment);
     let why = match (outside, verb) {
         (_, Verb::Stop) => "it did not power itself off when asked".to_owned(),

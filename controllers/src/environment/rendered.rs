@@ -1,12 +1,14 @@
 //! The user-data a machine of an environment gets, with its digest. The order, the reinstall and
 //! whoever sends them render through here, so that the digest decided on is the one sent.
 
+use std::collections::BTreeMap;
+
 use devpocket_specs::catalogue::Catalogue;
-use devpocket_specs::environment::Environment;
+use devpocket_specs::environment::{EnvVar, Environment};
 use devpocket_specs::machine::TemplateVersion;
-use devpocket_specs::plan::{Hold, StandstillKind, hex};
+use devpocket_specs::plan::{Hold, StandstillKind};
+use devpocket_specs::render::{self, RenderInput, TemplateUse, Variable};
 use devpocket_specs::template::Template;
-use sha2::{Digest, Sha256};
 
 use super::world::template_name;
 use crate::guard::codes;
@@ -40,13 +42,13 @@ pub fn render(
     if catalogue.image(&image).is_none() {
         return Err(held(codes::UNKNOWN_IMAGE, format!("\"{image}\" is not an image Contabo has")));
     }
-    let user_data = text(environment, template);
-    let digest = hex(&Sha256::digest(user_data.as_bytes()));
+    let input = input(environment, template, &image);
+    let rendered = render::render(&input).map_err(|e| held(codes::NOT_RENDERED, e.to_string()))?;
     let template = template.map(|t| TemplateVersion {
         name: t.metadata.name.clone(),
         generation: t.metadata.generation,
     });
-    Ok(Rendered { user_data, digest, image, template })
+    Ok(Rendered { user_data: rendered.user_data, digest: rendered.digest, image, template })
 }
 
 fn named_template<'a>(
@@ -72,8 +74,42 @@ fn held(code: &str, message: String) -> Hold {
     crate::guard::hold(StandstillKind::Held, code, format!("Nothing was bought: {message}"))
 }
 
-fn text(environment: &Environment, template: Option<&Template>) -> String {
-    let shell = environment.spec.user.shell.as_deref().unwrap_or("/bin/bash");
-    let packages = template.map(|t| t.spec.packages.join(", ")).unwrap_or_default();
-    format!("#cloud-config\nusers:\n- name: dev\n  shell: {shell}\npackages: [{packages}]\n")
+fn input(environment: &Environment, template: Option<&Template>, image: &str) -> RenderInput {
+    let spec = &environment.spec;
+    // A person's keys reach the machine itself only where that is asked for.
+    let keys = if spec.user.direct_ssh { spec.user.keys.clone() } else { Vec::new() };
+    let step = |s: &devpocket_specs::template::TemplateStep| render::Step {
+        name: s.name.clone(),
+        run: s.run.clone(),
+    };
+    RenderInput {
+        namespace: environment.metadata.namespace.clone(),
+        name: environment.metadata.name.clone(),
+        shell: spec.user.shell.clone().unwrap_or_default(),
+        authorized_keys: keys,
+        variables: spec.env.iter().map(variable).collect(),
+        template: template.map(|t| template_use(environment, t)),
+        image: image.to_owned(),
+        packages: template.map(|t| t.spec.packages.clone()).unwrap_or_default(),
+        steps: template.map(|t| t.spec.steps.iter().map(step).collect()).unwrap_or_default(),
+    }
+}
+
+fn variable(variable: &EnvVar) -> (String, Variable) {
+    let value = match &variable.value_from {
+        Some(_) => Variable::Secret,
+        None => Variable::Plain(variable.value.clone().unwrap_or_default()),
+    };
+    (variable.name.clone(), value)
+}
+
+/// The environment's parameters over the template's defaults.
+fn template_use(environment: &Environment, template: &Template) -> TemplateUse {
+    let mut parameters: BTreeMap<_, _> = template.spec.parameters.clone();
+    parameters.extend(environment.spec.parameters.clone());
+    TemplateUse {
+        name: template.metadata.name.clone(),
+        version: template.metadata.generation.to_string(),
+        parameters,
+    }
 }

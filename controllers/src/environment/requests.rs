@@ -81,7 +81,7 @@ pub(super) fn restart(draft: &mut Draft<'_, '_>, bound: &Bound<'_>, seen: &Seen)
             return;
         }
     }
-    if seen.power != Some(Power::Running) || world.environment.spec.power != Power::Running {
+    if seen.power != Some(Power::Running) || world.power() != Power::Running {
         done(draft, RESTART, id);
         let message = format!("{} does not run, so it was not restarted", bound.called());
         draft.events.push(EventDraft::warning("RestartFailed", message));

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use devpocket_specs::catalogue::Catalogue;
-use devpocket_specs::environment::Environment;
+use devpocket_specs::environment::{Environment, Power};
 use devpocket_specs::installation::Installation;
 use devpocket_specs::machine::Machine;
 use devpocket_specs::metadata::names;
@@ -19,6 +19,7 @@ use devpocket_specs::object::Resource;
 use devpocket_specs::operation::Operation;
 use devpocket_specs::template::Template;
 
+use super::plan::effective_power;
 use crate::guard::{GuardWorld, Ledger};
 
 /// All records decisions may rest on.
@@ -130,6 +131,11 @@ impl Snapshot {
 impl<'a> World<'a> {
     pub fn guard(&self) -> GuardWorld<'_> {
         GuardWorld { now: self.now, installation: self.installation, ledger: self.ledger }
+    }
+
+    /// The power that holds now.
+    pub fn power(&self) -> Power {
+        effective_power(self.environment).power
     }
 
     /// The environment's uid; nil for one that is only being thought of.

@@ -23,6 +23,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::release;
 use super::state::{self, latest};
 use super::term;
+use crate::environment::observed::refused_outright;
 use crate::operation::evidence::strangers_bearing;
 use crate::operation::transition::after;
 
@@ -157,6 +158,10 @@ fn purchase(world: &World<'_>) -> Step {
     };
     if let Some(last) = latest(world.operations, Verb::Purchase) {
         if last.status.phase.is_open() || happened(last) {
+            return Step::Rest { until: None };
+        }
+        if refused_outright(last) {
+            // The same order would be refused again; a person decides what to do instead.
             return Step::Rest { until: None };
         }
         let again = again_at(world.operations, last);

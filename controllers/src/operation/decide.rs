@@ -12,6 +12,7 @@ use devpocket_specs::plan::Hold;
 use jiff::Timestamp;
 
 use super::transition::after;
+use crate::environment::effective_power;
 
 /// How long after its deadline an `Issued` operation of another process counts as lost. It covers
 /// clocks that differ and a record that was on its way.
@@ -162,11 +163,8 @@ fn claimed_superseded(world: &World<'_>, machine: &Machine) -> Option<String> {
 }
 
 fn power_changed(environment: &Environment, spec: &OperationSpec) -> bool {
-    let wanted = environment
-        .status
-        .effective_power
-        .as_ref()
-        .map_or(environment.spec.power, |effective| effective.power);
+    // The status trails: the operation is written before it.
+    let wanted = effective_power(environment).power;
     spec.power.is_some_and(|power: Power| power != wanted)
 }
 
