@@ -43,7 +43,7 @@ pub struct MachineSpec {
     pub pool: Option<Pool>,
     /// Last day paid for, as far as the order and renewals tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", extend("format" = "date"))]
     pub paid_through: Option<Date>,
     /// Counts installs of the disk by us; 1 after the purchase, one more with each reinstall.
     #[serde(default)]
@@ -71,7 +71,7 @@ pub struct Order {
     /// Due with the order: the whole term.
     pub due: Money,
     /// Day of the price list.
-    #[schemars(with = "String")]
+    #[schemars(with = "String", extend("format" = "date"))]
     pub prices_of: Date,
     /// SHA-256 of the rendered user-data, hex.
     pub user_data_digest: String,
@@ -94,7 +94,7 @@ pub struct TemplateVersion {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Demand {
-    #[schemars(with = "String")]
+    #[schemars(with = "String", extend("format" = "uuid"))]
     pub environment_uid: Uuid,
     /// `create`, or the id of the approval that asked for a replacement.
     pub cause: String,
@@ -104,7 +104,7 @@ pub struct Demand {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Claim {
-    #[schemars(with = "String")]
+    #[schemars(with = "String", extend("format" = "uuid"))]
     pub uid: Uuid,
     pub namespace: String,
     pub name: String,
@@ -116,7 +116,7 @@ pub struct Claim {
 #[serde(deny_unknown_fields)]
 pub struct Release {
     /// The environment that let it go.
-    #[schemars(with = "String")]
+    #[schemars(with = "String", extend("format" = "uuid"))]
     pub uid: Uuid,
     pub namespace: String,
     pub name: String,
@@ -216,7 +216,7 @@ pub struct Seen {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address_v6: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", extend("format" = "date"))]
     pub cancel_date: Option<Date>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<Timestamp>,

@@ -46,7 +46,7 @@ pub struct ObjectMeta {
     pub namespace: String,
     /// Set once by the server; never reused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", extend("format" = "uuid"))]
     pub uid: Option<Uuid>,
     /// The store's revision at the last write, in decimal. Integers in commit order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -104,7 +104,7 @@ pub struct OwnerReference {
     pub api_version: String,
     pub kind: String,
     pub name: String,
-    #[schemars(with = "String")]
+    #[schemars(with = "String", extend("format" = "uuid"))]
     pub uid: Uuid,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub controller: Option<bool>,

@@ -85,7 +85,7 @@ pub struct OperationSpec {
     pub verb: Verb,
     /// Name of the Machine record it acts on.
     pub machine: String,
-    #[schemars(with = "String")]
+    #[schemars(with = "String", extend("format" = "uuid"))]
     pub machine_uid: Uuid,
     /// Absent for purchases.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -126,7 +126,7 @@ pub struct OperationSpec {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EnvironmentRef {
-    #[schemars(with = "String")]
+    #[schemars(with = "String", extend("format" = "uuid"))]
     pub uid: Uuid,
     pub namespace: String,
     pub name: String,

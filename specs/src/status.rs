@@ -52,19 +52,55 @@ impl Reason {
 }
 
 /// One fault: which field, what is wrong, what is allowed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Cause {
     /// Kubernetes' cause types, such as `FieldValueInvalid`, `FieldValueRequired`,
     /// `FieldManagerConflict`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
-    /// A sentence with the value and what is allowed.
+    /// A sentence with the value and what is allowed. It is made to follow the field's name
+    /// (`spec.power: is "on"; it is Running or Stopped`); [`Cause::sentence`] stands alone.
     #[serde(default)]
     pub message: String,
     /// Path in the object, such as `spec.env[0].name`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub field: String,
+    /// DevPocket's own stable code (`unknown-size`, `bad-value`, ...). Kubernetes has no such
+    /// field; its clients ignore it, and the three below.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// The one near name, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nearest: Option<String>,
+    /// The evidence, in a sentence or two without a full stop at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub because: Option<String>,
+    /// What to do about it, the safest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub r#try: Vec<String>,
+}
+
+impl Cause {
+    /// The message as a sentence of its own, as the command line prints it after `error[code]:`:
+    /// with the field's name unless it begins with the value, and without the near name, which
+    /// has a place of its own there.
+    pub fn sentence(&self) -> String {
+        let mut message = self.message.as_str();
+        if let Some(nearest) = &self.nearest {
+            message = message.strip_suffix(&did_you_mean(nearest)).unwrap_or(message);
+        }
+        if self.field.is_empty() || message.starts_with('"') {
+            message.to_owned()
+        } else {
+            format!("{} {message}", self.field)
+        }
+    }
+}
+
+/// How a message for clients without a place for the near name ends.
+pub(crate) fn did_you_mean(nearest: &str) -> String {
+    format!("; did you mean {nearest:?}?")
 }
 
 /// What the refusal is about.

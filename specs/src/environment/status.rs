@@ -117,11 +117,11 @@ pub const APPROVAL_HOURS: i64 = 24;
 pub struct Cost {
     pub monthly: Money,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", extend("format" = "date"))]
     pub paid_until: Option<Date>,
     /// Day of the price list the amount is from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", extend("format" = "date"))]
     pub prices_of: Option<Date>,
 }
 
