@@ -129,7 +129,8 @@ pub struct Status {
     pub reason: Reason,
     pub message: String,
     #[serde(default)]
-    pub details: Details,
+    /// Boxed: a refusal travels in every `Result`, and is rarely there.
+    pub details: Box<Details>,
 }
 
 impl std::error::Error for Status {}
@@ -142,7 +143,7 @@ impl fmt::Display for Status {
 
 impl Status {
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Status { reason, message: message.into(), details: Details::default() }
+        Status { reason, message: message.into(), details: Box::default() }
     }
 
     /// About an object.

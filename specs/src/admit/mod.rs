@@ -25,7 +25,23 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::catalogue::Catalogue;
+use crate::kind::Kind;
 use crate::object::{Key, Object};
+use crate::patch::PatchKind;
+use crate::status::{Reason, Status};
+
+mod authority;
+mod change;
+mod create;
+mod delete;
+mod draft;
+mod managed;
+mod references;
+pub mod secret;
+mod update;
+
+pub use change::{FIELD_RULES, FieldRule, Rule};
+pub use references::{Reference, references};
 
 /// Who writes, through what, and from where. Stored with the write's audit row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,6 +151,89 @@ pub struct Admitted {
     expected_revision: Option<u64>,
 }
 
+/// Judges a request. `old` is the object as the store has it, none if there is none.
+///
+/// # Errors
+/// A refusal in the Kubernetes shape: 400 for a request that makes no sense, 403 for what this
+/// actor may not write, 404 and 409 where the object is not (or is already) there or has changed,
+/// 413 beyond a limit, 422 with every fault of the object at once.
+pub fn admit(
+    old: Option<&Object>,
+    request: Request,
+    context: &Context<'_>,
+) -> Result<Admitted, Status> {
+    match request {
+        Request::Create { object } => match old {
+            Some(old) => Err(Status::already_exists(&old.key())),
+            None => create::create(object, context),
+        },
+        Request::Update { object, subresource } => {
+            let old = old.ok_or_else(|| nothing_there(&object))?;
+            update::update(old, object, subresource, context)
+        }
+        Request::Patch { kind: PatchKind::Apply, patch, subresource } => {
+            apply(old, &patch, false, subresource, context)
+        }
+        Request::Patch { kind, patch, subresource } => {
+            let old = old.ok_or_else(|| nothing_there(&patch))?;
+            update::patch(old, kind, &patch, subresource, context)
+        }
+        Request::Apply { object, force, subresource } => {
+            apply(old, &object, force, subresource, context)
+        }
+        Request::Delete { preconditions } => {
+            let old = old.ok_or_else(|| nothing_there(&Value::Null))?;
+            delete::delete(old, &preconditions, context)
+        }
+    }
+}
+
+fn apply(
+    old: Option<&Object>,
+    object: &Value,
+    force: bool,
+    subresource: Subresource,
+    context: &Context<'_>,
+) -> Result<Admitted, Status> {
+    match (old, subresource) {
+        (Some(old), _) => update::apply(old, object, force, subresource, context),
+        (None, Subresource::None) => create::apply(object, context),
+        (None, Subresource::Status) => Err(nothing_there(object)),
+    }
+}
+
+/// The kind a document says it is.
+fn kind_of(document: &Value) -> Result<Kind, Status> {
+    let text = |name: &str| document.get(name).and_then(Value::as_str).unwrap_or_default();
+    let (api_version, kind) = (text("apiVersion"), text("kind"));
+    Kind::from_type(api_version, kind).ok_or_else(|| {
+        let names = Kind::all().map(|kind| kind.info().name);
+        let nearest = crate::schema::nearest_name(kind, names);
+        let hint = match nearest.and_then(|name| name.parse::<Kind>().ok()) {
+            Some(near) => format!("; the nearest is {near} in {:?}", near.api_version()),
+            None => String::new(),
+        };
+        Status::new(
+            Reason::BadRequest,
+            format!("no kind {kind:?} in version {api_version:?}{hint}"),
+        )
+        .with_code("unknown-kind")
+    })
+}
+
+/// There is no object to change. The caller knows the key when the document does not tell it.
+fn nothing_there(document: &Value) -> Status {
+    let text =
+        |pointer: &str| document.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    match kind_of(document) {
+        Ok(kind) => {
+            let (namespace, name) = (text("/metadata/namespace"), text("/metadata/name"));
+            Status::not_found(&Key::new(kind, namespace, name))
+        }
+        Err(_) => Status::new(Reason::NotFound, "the object was not found"),
+    }
+}
+
 impl Admitted {
     pub fn change(&self) -> Change {
         self.change
@@ -159,3 +258,6 @@ impl Admitted {
         self.object.key()
     }
 }
+
+#[cfg(test)]
+mod tests;
