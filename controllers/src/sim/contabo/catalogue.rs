@@ -3,8 +3,8 @@
 //!
 //! Sizes and the 1-month prices of the 2025 line-up (EUR net) are published; those of autumn 2026
 //! are the list prices in USD at the 1.20 that its Core row shows against the 2025 row, rounded to
-//! five cents. Surcharges are published for the smallest and the largest size; between them they
-//! are interpolated over the price.
+//! five cents. Surcharges are those published for the sizes of 2025; a size of 2026 pays what the one
+//! of its rank pays, and where a shop does not offer a size its surcharge is an estimate.
 
 use super::settings::LineUp;
 
@@ -17,12 +17,12 @@ pub const DEFAULT_REGION: &str = "EU";
 /// The only currency of the ledger.
 pub const CURRENCY: &str = "EUR";
 
-/// Monthly price in cents of the sizes between which surcharges are published.
-const SMALLEST_CENTS: i64 = 550;
-const LARGEST_CENTS: i64 = 4900;
+/// Columns of a region's surcharges: the six sizes of VPS, the five of VDS.
+const SIZES: usize = 11;
 const PRIVATE_NETWORKING_CENTS: i64 = 229;
 const ADDITIONAL_IP_CENTS: i64 = 350;
-const BACKUP_CENTS: (i64, i64) = (150, 950);
+/// By size; the two ends of the VPS are published. A VDS cannot have it.
+const BACKUP_CENTS: [i64; SIZES] = [150, 190, 300, 500, 720, 950, 950, 950, 950, 950, 950];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
@@ -42,16 +42,19 @@ pub struct Product {
     /// Net, one month, in the EU, in EUR cents.
     pub monthly_cents: i64,
     pub family: Family,
+    /// Its column in the surcharges.
+    size: usize,
     /// `None` belongs to both line-ups.
     line_up: Option<LineUp>,
 }
 
 macro_rules! products {
     ($($id:literal $name:literal $kind:literal $cpu:literal $ram:literal $disk:literal
-       $cents:literal $family:ident $line:expr;)*) => {
+       $cents:literal $family:ident $size:literal $line:expr;)*) => {
         &[$(Product {
             id: $id, name: $name, product_type: $kind, cpu_cores: $cpu, ram_gb: $ram,
-            disk_gb: $disk, monthly_cents: $cents, family: Family::$family, line_up: $line,
+            disk_gb: $disk, monthly_cents: $cents, family: Family::$family,
+            size: $size, line_up: $line,
         }),*]
     };
 }
@@ -61,40 +64,40 @@ const NEW: Option<LineUp> = Some(LineUp::Autumn2026);
 
 #[rustfmt::skip]
 pub const PRODUCTS: &[Product] = products! {
-    "V91"  "Cloud VPS 10 NVMe (no setup)" "nvme" 4  8  75  550  CloudVps OLD;
-    "V92"  "Cloud VPS 10 SSD (no setup)"  "ssd"  4  8  150 550  CloudVps OLD;
-    "V93"  "Storage VPS 10 (no setup)"    "hdd"  2  4  300 550  StorageVps OLD;
-    "V94"  "Cloud VPS 20 NVMe (no setup)" "nvme" 6  12 100 750  CloudVps OLD;
-    "V95"  "Cloud VPS 20 SSD (no setup)"  "ssd"  6  12 200 750  CloudVps OLD;
-    "V96"  "Storage VPS 20 (no setup)"    "hdd"  3  8  400 750  StorageVps OLD;
-    "V97"  "Cloud VPS 30 NVMe (no setup)" "nvme" 8  24 200 1400 CloudVps OLD;
-    "V98"  "Cloud VPS 30 SSD (no setup)"  "ssd"  8  24 400 1400 CloudVps OLD;
-    "V99"  "Storage VPS 30 (no setup)"    "hdd"  6  18 1000 1400 StorageVps OLD;
-    "V100" "Cloud VPS 40 NVMe (no setup)" "nvme" 12 48 250 2500 CloudVps OLD;
-    "V101" "Cloud VPS 40 SSD (no setup)"  "ssd"  12 48 500 2500 CloudVps OLD;
-    "V102" "Storage VPS 40 (no setup)"    "hdd"  8  30 1200 2500 StorageVps OLD;
-    "V103" "Cloud VPS 50 NVMe (no setup)" "nvme" 16 64 300 3700 CloudVps OLD;
-    "V104" "Cloud VPS 50 SSD (no setup)"  "ssd"  16 64 600 3700 CloudVps OLD;
-    "V105" "Storage VPS 50 (no setup)"    "hdd"  14 50 1400 3700 StorageVps OLD;
-    "V106" "Cloud VPS 60 NVMe (no setup)" "nvme" 18 96 350 4900 CloudVps OLD;
-    "V107" "Cloud VPS 60 SSD (no setup)"  "ssd"  18 96 700 4900 CloudVps OLD;
-    "V8"   "Cloud VDS S (no setup)"       "vds"  6  24 180 3900 Vds None;
-    "V9"   "Cloud VDS M (no setup)"       "vds"  8  32 240 4900 Vds None;
-    "V10"  "Cloud VDS L (no setup)"       "vds"  12 48 360 6900 Vds None;
-    "V11"  "Cloud VDS XL (no setup)"      "vds"  16 64 480 9400 Vds None;
-    "V16"  "Cloud VDS XXL (no setup)"     "vds"  24 96 720 13900 Vds None;
-    "V153" "Cloud VPS 4 (no setup)"       "ssd"  4  8  100 550  CloudVps NEW;
-    "V154" "Cloud VPS 6 (no setup)"       "ssd"  6  12 200 750  CloudVps NEW;
-    "V155" "Cloud VPS 8 (no setup)"       "ssd"  8  24 300 1400 CloudVps NEW;
-    "V156" "Cloud VPS 12 (no setup)"      "ssd"  12 48 400 2500 CloudVps NEW;
-    "V157" "Cloud VPS 16 (no setup)"      "ssd"  16 64 500 3710 CloudVps NEW;
-    "V158" "Cloud VPS 18 (no setup)"      "ssd"  18 96 600 4900 CloudVps NEW;
-    "V159" "Cloud VPS Plus 4 (no setup)"  "nvme" 4  8  150 1355 CloudVps NEW;
-    "V160" "Cloud VPS Plus 6 (no setup)"  "nvme" 6  12 300 1915 CloudVps NEW;
-    "V161" "Cloud VPS Plus 8 (no setup)"  "nvme" 8  24 450 3500 CloudVps NEW;
-    "V162" "Cloud VPS Plus 12 (no setup)" "nvme" 12 48 600 5915 CloudVps NEW;
-    "V163" "Cloud VPS Plus 16 (no setup)" "nvme" 16 64 750 7915 CloudVps NEW;
-    "V164" "Cloud VPS Plus 18 (no setup)" "nvme" 18 96 900 9915 CloudVps NEW;
+    "V91"  "Cloud VPS 10 NVMe (no setup)" "nvme" 4  8  75  550  CloudVps 0 OLD;
+    "V92"  "Cloud VPS 10 SSD (no setup)"  "ssd"  4  8  150 550  CloudVps 0 OLD;
+    "V93"  "Storage VPS 10 (no setup)"    "hdd"  2  4  300 550  StorageVps 0 OLD;
+    "V94"  "Cloud VPS 20 NVMe (no setup)" "nvme" 6  12 100 750  CloudVps 1 OLD;
+    "V95"  "Cloud VPS 20 SSD (no setup)"  "ssd"  6  12 200 750  CloudVps 1 OLD;
+    "V96"  "Storage VPS 20 (no setup)"    "hdd"  3  8  400 750  StorageVps 1 OLD;
+    "V97"  "Cloud VPS 30 NVMe (no setup)" "nvme" 8  24 200 1400 CloudVps 2 OLD;
+    "V98"  "Cloud VPS 30 SSD (no setup)"  "ssd"  8  24 400 1400 CloudVps 2 OLD;
+    "V99"  "Storage VPS 30 (no setup)"    "hdd"  6  18 1000 1400 StorageVps 2 OLD;
+    "V100" "Cloud VPS 40 NVMe (no setup)" "nvme" 12 48 250 2500 CloudVps 3 OLD;
+    "V101" "Cloud VPS 40 SSD (no setup)"  "ssd"  12 48 500 2500 CloudVps 3 OLD;
+    "V102" "Storage VPS 40 (no setup)"    "hdd"  8  30 1200 2500 StorageVps 3 OLD;
+    "V103" "Cloud VPS 50 NVMe (no setup)" "nvme" 16 64 300 3700 CloudVps 4 OLD;
+    "V104" "Cloud VPS 50 SSD (no setup)"  "ssd"  16 64 600 3700 CloudVps 4 OLD;
+    "V105" "Storage VPS 50 (no setup)"    "hdd"  14 50 1400 3700 StorageVps 4 OLD;
+    "V106" "Cloud VPS 60 NVMe (no setup)" "nvme" 18 96 350 4900 CloudVps 5 OLD;
+    "V107" "Cloud VPS 60 SSD (no setup)"  "ssd"  18 96 700 4900 CloudVps 5 OLD;
+    "V8"   "Cloud VDS S (no setup)"       "vds"  6  24 180 3900 Vds 6 None;
+    "V9"   "Cloud VDS M (no setup)"       "vds"  8  32 240 4900 Vds 7 None;
+    "V10"  "Cloud VDS L (no setup)"       "vds"  12 48 360 6900 Vds 8 None;
+    "V11"  "Cloud VDS XL (no setup)"      "vds"  16 64 480 9400 Vds 9 None;
+    "V16"  "Cloud VDS XXL (no setup)"     "vds"  24 96 720 13900 Vds 10 None;
+    "V153" "Cloud VPS 4 (no setup)"       "ssd"  4  8  100 550  CloudVps 0 NEW;
+    "V154" "Cloud VPS 6 (no setup)"       "ssd"  6  12 200 750  CloudVps 1 NEW;
+    "V155" "Cloud VPS 8 (no setup)"       "ssd"  8  24 300 1400 CloudVps 2 NEW;
+    "V156" "Cloud VPS 12 (no setup)"      "ssd"  12 48 400 2500 CloudVps 3 NEW;
+    "V157" "Cloud VPS 16 (no setup)"      "ssd"  16 64 500 3710 CloudVps 4 NEW;
+    "V158" "Cloud VPS 18 (no setup)"      "ssd"  18 96 600 4900 CloudVps 5 NEW;
+    "V159" "Cloud VPS Plus 4 (no setup)"  "nvme" 4  8  150 1355 CloudVps 0 NEW;
+    "V160" "Cloud VPS Plus 6 (no setup)"  "nvme" 6  12 300 1915 CloudVps 1 NEW;
+    "V161" "Cloud VPS Plus 8 (no setup)"  "nvme" 8  24 450 3500 CloudVps 2 NEW;
+    "V162" "Cloud VPS Plus 12 (no setup)" "nvme" 12 48 600 5915 CloudVps 3 NEW;
+    "V163" "Cloud VPS Plus 16 (no setup)" "nvme" 16 64 750 7915 CloudVps 4 NEW;
+    "V164" "Cloud VPS Plus 18 (no setup)" "nvme" 18 96 900 9915 CloudVps 5 NEW;
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,28 +105,36 @@ pub struct Region {
     pub code: &'static str,
     pub name: &'static str,
     pub data_center: &'static str,
-    /// Monthly surcharge in cents of the smallest and of the largest size.
-    surcharge_cents: (i64, i64),
+    /// Monthly surcharge in cents, by size.
+    surcharge_cents: [i64; SIZES],
 }
 
 #[rustfmt::skip]
 pub const REGIONS: &[Region] = &[
-    region("EU",         "European Union",          "European Union 2",          (0, 0)),
-    region("US-central", "United States (Central)", "United States (Central) 1", (105, 1130)),
-    region("US-east",    "United States (East)",    "United States (East) 1",    (155, 1670)),
-    region("US-west",    "United States (West)",    "United States (West) 1",    (130, 1400)),
-    region("SIN",        "Singapore",               "Singapore 1",               (250, 2750)),
-    region("UK",         "United Kingdom",          "United Kingdom 1",          (105, 1130)),
-    region("AUS",        "Australia",               "Australia 1",               (215, 2320)),
-    region("JPN",        "Japan",                   "Japan 1",                   (255, 2750)),
-    region("IND",        "India",                   "India 1",                   (240, 2585)),
+    region("EU",         "European Union",          "European Union 2",          [0; SIZES]),
+    region("US-central", "United States (Central)", "United States (Central) 1",
+        [105, 160, 325, 580, 855, 1130, 900, 1130, 1595, 2100, 3200]),
+    region("US-east",    "United States (East)",    "United States (East) 1",
+        [155, 240, 475, 855, 1260, 1670, 1330, 1670, 2355, 3200, 4700]),
+    region("US-west",    "United States (West)",    "United States (West) 1",
+        [130, 200, 400, 715, 1060, 1400, 1115, 1400, 1975, 2600, 3900]),
+    region("SIN",        "Singapore",               "Singapore 1",
+        [250, 395, 785, 1405, 2075, 2750, 2190, 2750, 3870, 5200, 7800]),
+    region("UK",         "United Kingdom",          "United Kingdom 1",
+        [105, 160, 325, 580, 855, 1130, 900, 1130, 1595, 2100, 3200]),
+    region("AUS",        "Australia",               "Australia 1",
+        [215, 330, 660, 1185, 1750, 2320, 1845, 2320, 3265, 4400, 6500]),
+    region("JPN",        "Japan",                   "Japan 1",
+        [255, 400, 800, 1430, 2075, 2750, 2230, 2805, 3945, 5300, 7900]),
+    region("IND",        "India",                   "India 1",
+        [240, 370, 740, 1320, 1955, 2585, 2060, 2585, 3645, 4900, 7400]),
 ];
 
 const fn region(
     code: &'static str,
     name: &'static str,
     data_center: &'static str,
-    surcharge_cents: (i64, i64),
+    surcharge_cents: [i64; SIZES],
 ) -> Region {
     Region { code, name, data_center, surcharge_cents }
 }
@@ -146,6 +157,7 @@ impl Product {
         match (self.family, months) {
             (Family::CloudVps, 6) => 10,
             (Family::CloudVps, 12..) => 20,
+            (_, 24..) => 20,
             (_, 12..) => 15,
             _ => 0,
         }
@@ -156,7 +168,7 @@ impl Product {
 /// region and the add-ons for every month.
 pub fn term_cents(product: &Product, region: &Region, months: i64, extras: Extras) -> i64 {
     let own = product.monthly_cents * months * (100 - product.discount(months)) / 100;
-    let mut monthly = interpolated(product.monthly_cents, region.surcharge_cents);
+    let mut monthly = region.surcharge_cents[product.size];
     if extras.private_networking {
         monthly += PRIVATE_NETWORKING_CENTS;
     }
@@ -164,7 +176,7 @@ pub fn term_cents(product: &Product, region: &Region, months: i64, extras: Extra
         monthly += ADDITIONAL_IP_CENTS;
     }
     if extras.backup {
-        monthly += interpolated(product.monthly_cents, BACKUP_CENTS);
+        monthly += BACKUP_CENTS[product.size];
     }
     own + monthly * months
 }
@@ -175,11 +187,4 @@ pub struct Extras {
     pub private_networking: bool,
     pub additional_ip: bool,
     pub backup: bool,
-}
-
-/// Between the two published ends over the price, to five cents.
-fn interpolated(monthly_cents: i64, (low, high): (i64, i64)) -> i64 {
-    let at = monthly_cents.clamp(SMALLEST_CENTS, LARGEST_CENTS) - SMALLEST_CENTS;
-    let exact = low * 1000 + (high - low) * 1000 * at / (LARGEST_CENTS - SMALLEST_CENTS);
-    (exact + 2500) / 5000 * 5
 }

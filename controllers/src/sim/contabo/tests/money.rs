@@ -30,6 +30,8 @@ fn prices_are_those_of_the_price_list() {
     assert_eq!(cents("V97", "EU", 12), 1120 * 12);
     assert_eq!(cents("V92", "UK", 1), 550 + 105);
     assert_eq!(cents("V107", "JPN", 1), 4900 + 2750);
+    assert_eq!(cents("V97", "SIN", 1), 1400 + 785);
+    assert_eq!(cents("V16", "UK", 1), 13900 + 3200);
     assert_eq!(cents("V8", "EU", 12), 3900 * 12 * 85 / 100);
     let mut ids: Vec<&str> = PRODUCTS.iter().map(|product| product.id).collect();
     ids.sort_unstable();
