@@ -1,0 +1,118 @@
+//! The model's replies as Contabo writes them: `data` is always an array, lists carry
+//! `_pagination` and five links, errors come in three shapes.
+
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use axum::response::Response;
+use devpocket_controllers::sim::contabo::{Body, Delivery, ErrorBody, Listing, Reply};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// Status, media type and bytes of a reply, before its delivery.
+pub(super) struct Letter {
+    pub status: StatusCode,
+    media: &'static str,
+    pub bytes: Vec<u8>,
+    retry_after: Option<u64>,
+}
+
+impl Letter {
+    /// The reply to a request for `path` (with `/v1`) and `query`.
+    pub fn write(reply: &Reply, path: &str, query: &str) -> Letter {
+        let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::BAD_GATEWAY);
+        let letter = |media, bytes| Letter { status, media, bytes, retry_after: reply.retry_after };
+        let json = match &reply.body {
+            Body::Empty => return letter("", Vec::new()),
+            Body::Error(ErrorBody::Html(page)) => {
+                return letter("text/html", page.clone().into_bytes());
+            }
+            Body::Error(ErrorBody::Message(text)) => error(reply.status, json!(text)),
+            Body::Error(ErrorBody::Messages(texts)) => error(reply.status, json!(texts)),
+            Body::LinksOnly => json!({ "_links": { "self": path } }),
+            Body::Instances(list) => page(list, path, query),
+            Body::Images(list) => page(list, path, query),
+            Body::Audits(list) => page(list, path, query),
+            Body::Tags(list) => page(list, path, query),
+            Body::Instance(view) => single(view, path),
+            Body::Created(view) => single(view, &format!("{path}/{}", view.instance_id)),
+            Body::Changed(view) => single(view, path),
+            Body::Cancelled(view) => single(view, path),
+            Body::Acted(view) => single(view, path),
+            Body::Image(view) => single(view, path),
+            Body::Tag(view) => single(view, path),
+            Body::TagCreated(view) => single(view, &format!("{path}/{}", view.tag_id)),
+        };
+        let json = match reply.delivery {
+            Delivery::Mistyped => mistyped(json),
+            _ => json,
+        };
+        letter("application/json; charset=utf-8", json.to_string().into_bytes())
+    }
+
+    pub fn response(self, body: axum::body::Body) -> Response {
+        let mut response = Response::new(body);
+        *response.status_mut() = self.status;
+        if !self.media.is_empty() {
+            let media = HeaderValue::from_static(self.media);
+            response.headers_mut().insert(CONTENT_TYPE, media);
+        }
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
+        }
+        response
+    }
+}
+
+fn error(status: u16, message: Value) -> Value {
+    json!({ "statusCode": status, "message": message })
+}
+
+fn single<T: Serialize>(view: &T, link: &str) -> Value {
+    json!({ "data": [view], "_links": { "self": link } })
+}
+
+fn page<T: Serialize>(list: &Listing<T>, path: &str, query: &str) -> Value {
+    let pages = list.total_pages();
+    let kept: String = query
+        .split('&')
+        .filter(|pair| {
+            let name = pair.split('=').next().unwrap_or("");
+            !matches!(name, "" | "page" | "size")
+        })
+        .map(|pair| format!("{pair}&"))
+        .collect();
+    let to = |number: u64| format!("{path}?{kept}page={number}&size={}", list.size);
+    let when = |there: bool, number: u64| if there { to(number) } else { String::new() };
+    let own = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
+    json!({
+        "data": list.items,
+        "_pagination": {
+            "size": list.size,
+            "totalElements": list.total,
+            "totalPages": pages,
+            "page": list.page,
+        },
+        "_links": {
+            "self": own,
+            "first": format!("{path}?{kept}size={}", list.size),
+            "previous": when(list.page > 1 && pages > 0, list.page.saturating_sub(1).min(pages)),
+            "next": when(list.page < pages, list.page.saturating_add(1)),
+            "last": when(pages > 0, pages),
+        },
+    })
+}
+
+/// What a broken serialiser would send: ids are text, states are numbers.
+fn mistyped(mut reply: Value) -> Value {
+    let objects = reply.get_mut("data").and_then(Value::as_array_mut);
+    for object in objects.into_iter().flatten().filter_map(Value::as_object_mut) {
+        for (name, value) in object.iter_mut() {
+            match name.as_str() {
+                "instanceId" | "tagId" | "id" => *value = json!(format!("#{value}")),
+                "status" | "action" | "createdDate" | "name" => *value = json!({ "value": 7 }),
+                _ => {}
+            }
+        }
+    }
+    reply
+}
