@@ -157,3 +157,15 @@ fn nonsense_is_refused_when_it_is_armed() {
     let fault: Fault = serde_json::from_str(json).unwrap();
     assert_eq!(fault, on_create(FaultKind::Lose { how: Failure::Status(504) }));
 }
+
+#[test]
+fn a_saved_chance_is_the_same_chance() {
+    let mut contabo = Contabo::new(1, Settings::at_speed(0.7));
+    for part in 0..=255u8 {
+        let kind = FaultKind::Fail { how: Failure::Reset };
+        let probability = Some(f64::from(part) / 255.0);
+        contabo.arm(Fault { probability, ..Fault::once(Target::Any, kind) }).unwrap();
+    }
+    let saved = serde_json::to_string(&contabo).unwrap();
+    assert_eq!(serde_json::from_str::<Contabo>(&saved).unwrap(), contabo);
+}
