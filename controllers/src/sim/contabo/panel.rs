@@ -65,22 +65,24 @@ pub enum PanelError {
 }
 
 impl Contabo {
-    /// Existing instances that a person means by this text: an id, a name (`vmi2563139`), or else a
-    /// part of the display name, in any case.
+    /// Existing instances that a person means by this text: an id or a name (`vmi2563139`), else a
+    /// whole word of the display name, else any part of it, in any case.
     pub fn find(&self, text: &str) -> Vec<i64> {
         let existing = || self.instances.values().filter(|instance| instance.exists());
-        let exact: Vec<i64> = existing()
-            .filter(|instance| instance.name == text || instance.instance_id.to_string() == text)
-            .map(|instance| instance.instance_id)
-            .collect();
-        if !exact.is_empty() {
-            return exact;
-        }
         let wanted = text.to_lowercase();
-        existing()
-            .filter(|instance| instance.facts.display_name.to_lowercase().contains(&wanted))
-            .map(|instance| instance.instance_id)
-            .collect()
+        let names = |instance: &Instance| instance.facts.display_name.to_lowercase();
+        let is_it =
+            |instance: &Instance| instance.name == text || instance.instance_id.to_string() == text;
+        let has_word =
+            |instance: &Instance| names(instance).split_whitespace().any(|word| word == wanted);
+        let has_part = |instance: &Instance| names(instance).contains(&wanted);
+        // `demo` means `demo dp-1`, not `demo-2 dp-2`, if there are both.
+        let ways: [&dyn Fn(&Instance) -> bool; 3] = [&is_it, &has_word, &has_part];
+        let found = ways.into_iter().map(|way| {
+            let found = existing().filter(|instance| way(instance));
+            found.map(|instance| instance.instance_id).collect::<Vec<i64>>()
+        });
+        found.into_iter().find(|ids| !ids.is_empty()).unwrap_or_default()
     }
 
     pub fn panel(

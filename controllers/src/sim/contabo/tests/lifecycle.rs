@@ -175,3 +175,17 @@ fn the_panel_changes_things_without_an_audit() {
     let request = Request::CancelInstance { instance_id: other, body: CancelInstance::default() };
     assert_eq!(client.send(request).status, 422, "bought in the panel");
 }
+
+#[test]
+fn a_person_means_the_id_then_a_word_then_a_part_of_the_name() {
+    let mut client = Client::new(Settings::default());
+    let demo = client.bought("demo dp-1");
+    let second = client.bought("demo-2 dp-2");
+    assert_eq!(client.contabo.find("demo"), vec![demo]);
+    assert_eq!(client.contabo.find("DEMO-2"), vec![second]);
+    assert_eq!(client.contabo.find("dem"), vec![demo, second]);
+    assert_eq!(client.contabo.find(&second.to_string()), vec![second]);
+    let name = client.get(demo).name.unwrap();
+    assert_eq!(client.contabo.find(&name), vec![demo]);
+    assert!(client.contabo.find("nobody").is_empty());
+}
