@@ -1,7 +1,7 @@
 //! The name the instance carries in the account: the environment's words and our token.
 
 use devpocket_specs::machine::Seen;
-use devpocket_specs::operation::Verb;
+use devpocket_specs::operation::{Operation, Verb};
 use devpocket_specs::plan::{RiskClass, Step};
 
 use super::bound::Bound;
@@ -30,7 +30,7 @@ pub(super) fn converge(draft: &mut Draft<'_, '_>, bound: &Bound<'_>, seen: &Seen
         }
         return;
     }
-    let outside = !declared_anew && named_before(bound, &wanted);
+    let outside = !declared_anew && named_outside(draft, bound, &wanted, seen);
     if outside {
         let message = format!("{} was renamed to \"{}\"", bound.called(), seen.display_name);
         drift::note(draft, bound.machine, drift::DISPLAY_NAME, message, seen.since);
@@ -65,14 +65,19 @@ pub(super) fn converge(draft: &mut Draft<'_, '_>, bound: &Bound<'_>, seen: &Seen
     draft.step(Pending { step, implied: Implied::TheRecord, writes, event: Some(event) });
 }
 
-/// Whether the instance is known to have carried the name: the last naming call set it, or none is
-/// on record any more.
-fn named_before(bound: &Bound<'_>, wanted: &str) -> bool {
-    let last = bound
-        .operations
-        .iter()
-        .rev()
-        .filter(|o| matches!(o.spec.verb, Verb::Rename | Verb::Purchase) && happened(o))
-        .find_map(|o| o.spec.display_name.as_deref());
-    last.is_none_or(|name| name == wanted)
+/// Whether somebody else set the name it has: the last naming call set the wanted one. When none is
+/// on record any more, a name with our token counts as one we set ourselves, for an environment
+/// that held the machine before or under an older declaration.
+fn named_outside(draft: &Draft<'_, '_>, bound: &Bound<'_>, wanted: &str, seen: &Seen) -> bool {
+    let naming =
+        |o: &&&Operation| matches!(o.spec.verb, Verb::Rename | Verb::Purchase) && happened(o);
+    let last =
+        bound.operations.iter().rev().filter(naming).find_map(|o| o.spec.display_name.as_deref());
+    match last {
+        Some(name) => name == wanted,
+        None => {
+            let installation = draft.world.installation_id();
+            !names::bears(&seen.display_name, installation, &bound.machine.metadata.name)
+        }
+    }
 }

@@ -15,7 +15,7 @@ use super::bound::Bound;
 use super::consent::{Implied, identify};
 use super::decision::{EventDraft, RecordWrite};
 use super::draft::{Draft, Pending};
-use super::observed::happened;
+use super::observed::{Observed, happened};
 use super::want::{Wanted, wanted};
 use super::world::World;
 use crate::guard::{codes, hold, may_issue};
@@ -88,6 +88,11 @@ pub(super) fn first(draft: &mut Draft<'_, '_>, bound: &Bound<'_>) {
     }
     if bound.open().is_some() {
         return bound.tell_open(draft);
+    }
+    if !matches!(bound.observed, Observed::Present(seen, _) if seen.power.is_some()) {
+        // Wiping is for a machine that is there and at rest.
+        draft.report.message = format!("{} is installed once it is seen again", bound.called());
+        return;
     }
     if installs.len() >= INSTALL_TRIES {
         let last = installs.last().map_or("", |o| o.status.message.as_str());

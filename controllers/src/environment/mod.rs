@@ -49,7 +49,7 @@ pub mod rendered;
 mod report;
 mod requests;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod want;
 pub mod world;
 

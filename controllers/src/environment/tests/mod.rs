@@ -1,0 +1,10 @@
+//! What the decision does, rule by rule, and what holds for every history.
+
+mod acquire;
+pub(crate) mod lab;
+mod loss;
+mod ordering;
+mod plan;
+mod power;
+mod properties;
+mod release;
