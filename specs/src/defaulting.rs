@@ -41,7 +41,9 @@ fn environment(object: &mut Object, old: Option<&Object>, context: &Context<'_>)
     let name: String = object.metadata.name.chars().take(MAX_DISPLAY_NAME).collect();
     let Some(spec) = object.body.get_mut("spec") else { return };
     let before = |pointer: &str| old.and_then(|old| old.field("spec").pointer(pointer)).cloned();
-    fill(spec, "displayName", || json!(name));
+    if !name.is_empty() {
+        fill(spec, "displayName", || json!(name));
+    }
     fill(spec, "region", || before("/region").unwrap_or_else(|| json!(BASE_REGION)));
     let image = || json!(context.catalogue.default_image());
     fill(spec, "image", || before("/image").unwrap_or_else(image));

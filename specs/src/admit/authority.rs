@@ -15,6 +15,7 @@ use crate::kind::{GROUP, Kind};
 use crate::machine::{Machine, MachineState};
 use crate::object::Object;
 use crate::operation::{Operation, OperationPhase, OperationStatus};
+use crate::schema::join;
 use crate::status::{Cause, Reason, Status};
 use crate::validation::Fault;
 use crate::validation::names::is_reserved_namespace;
@@ -212,7 +213,7 @@ fn own_labels(old: &Object, new: &Object) -> Vec<Cause> {
     let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     let changed =
         keys.into_iter().filter(|key| is_ours(key) && before.get(*key) != after.get(*key));
-    changed.map(|key| ours(&format!("metadata.labels[{key}]"), "")).collect()
+    changed.map(|key| ours(&join("metadata.labels", key), "")).collect()
 }
 
 fn ours(field: &str, hint: &str) -> Cause {

@@ -11,6 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
+use crate::schema::join;
 use crate::status::Cause;
 use crate::validation::{Fault, is_secret_key};
 
@@ -33,7 +34,7 @@ pub fn plain_values(document: &Value) -> Result<BTreeMap<String, Vec<u8>>, Vec<C
             }
         };
         for (key, value) in members.iter().filter(|(_, value)| !value.is_null()) {
-            let field = format!("{part}[{key}]");
+            let field = join(part, key);
             if !is_secret_key(key) {
                 let rule = "is no key; a key is letters, digits, '-', '_' and '.'";
                 faults.push(Fault::invalid(field, rule).cause());

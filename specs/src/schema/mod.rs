@@ -44,6 +44,13 @@ pub fn openapi_schema(kind: Kind) -> Value {
     schema
 }
 
+/// Lists whose items are told apart by a member; the same as in [`crate::apply::Topology`].
+const MAP_LISTS: [(&str, &str); 3] = [
+    ("/properties/spec/properties/env", "name"),
+    ("/properties/spec/properties/snapshots", "name"),
+    ("/properties/status/properties/conditions", "type"),
+];
+
 fn derive(kind: Kind) -> Value {
     match kind {
         Kind::Environment => of::<crate::environment::Environment>(),
@@ -66,6 +73,12 @@ fn of<T: JsonSchema>() -> Value {
         "description": "Group and version of the kind.",
     });
     schema["properties"]["kind"] = json!({ "type": "string", "description": "Name of the kind." });
+    for (pointer, key) in MAP_LISTS {
+        if let Some(list) = schema.pointer_mut(pointer) {
+            list["x-kubernetes-list-type"] = "map".into();
+            list["x-kubernetes-list-map-keys"] = json!([key]);
+        }
+    }
     if let Some(required) = schema.get_mut("required").and_then(Value::as_array_mut) {
         required.retain(|name| name != "metadata");
     }

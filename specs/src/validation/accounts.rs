@@ -8,6 +8,7 @@ use crate::environment::Pause;
 use crate::event::Event;
 use crate::installation::{self, Installation};
 use crate::money::Money;
+use crate::schema::join;
 use crate::secret::{SEALED_PREFIX, Secret};
 use crate::status::Cause;
 use crate::tier::Tier;
@@ -107,7 +108,7 @@ pub(super) fn tier(tier: &Tier, context: &Context<'_>) -> Vec<Cause> {
 pub(super) fn secret(secret: &Secret) -> Vec<Cause> {
     let mut faults = Vec::new();
     for key in secret.string_data.keys() {
-        faults.push(unsealed(format!("stringData[{key}]")));
+        faults.push(unsealed(join("stringData", key)));
     }
     for (key, value) in &secret.data {
         if !is_secret_key(key) {
@@ -119,7 +120,7 @@ pub(super) fn secret(secret: &Secret) -> Vec<Cause> {
             faults.push(Fault::invalid("data", message).cause());
         }
         if !value.starts_with(SEALED_PREFIX) {
-            faults.push(unsealed(format!("data[{key}]")));
+            faults.push(unsealed(join("data", key)));
         }
     }
     faults

@@ -9,18 +9,24 @@ use crate::admit::Context;
 use crate::environment::{AutoApprove, EnvVar, Environment, SecretKeyRef, UserSpec};
 use crate::metadata::names::UNDELETE_OF;
 use crate::plan::RiskClass;
+use crate::render::is_variable_name;
 use crate::status::Cause;
 
 /// Most characters of a display name.
 pub const MAX_DISPLAY_NAME: usize = 50;
 /// Most environment variables.
 pub const MAX_ENV_VARS: usize = 100;
+/// Most bytes of a variable's name.
+pub const MAX_ENV_NAME: usize = 255;
 /// Most bytes of a variable's value.
 pub const MAX_ENV_VALUE_BYTES: usize = 4 * 1024;
-/// Most bytes of all variables together: they travel in the user-data of the order.
-pub const MAX_ENV_BYTES: usize = 16 * 1024;
+/// Most bytes of all variables together: they travel in the user-data of the order, which has a
+/// limit of its own ([`crate::render::MAX_USER_DATA_BYTES`]).
+pub const MAX_ENV_BYTES: usize = 12 * 1024;
 /// Most keys of the user.
 pub const MAX_KEYS: usize = 32;
+/// Most bytes of all keys together; they travel the same way.
+pub const MAX_KEYS_BYTES: usize = 12 * 1024;
 /// Most parameters of a template.
 pub const MAX_PARAMETERS: usize = 64;
 /// Most characters of the id of a one-shot request.
@@ -101,8 +107,7 @@ pub(super) fn parameters<'p>(
 
 fn user(user: &UserSpec, faults: &mut Vec<Cause>) {
     if let Some(shell) = user.shell.as_deref() {
-        let safe =
-            |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'_' | b'.' | b'+');
+        let safe = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'_' | b'.');
         let absolute = shell.starts_with('/') && !shell.ends_with('/') && shell.len() <= 255;
         if !absolute || !shell.bytes().all(safe) {
             let expected = "an absolute path such as /bin/bash";
@@ -111,6 +116,10 @@ fn user(user: &UserSpec, faults: &mut Vec<Cause>) {
     }
     if user.keys.len() > MAX_KEYS {
         faults.push(Fault::too_long("spec.user.keys", user.keys.len(), MAX_KEYS, "keys").cause());
+    }
+    let bytes: usize = user.keys.iter().map(String::len).sum();
+    if bytes > MAX_KEYS_BYTES {
+        faults.push(Fault::too_long("spec.user.keys", bytes, MAX_KEYS_BYTES, "bytes").cause());
     }
     for (index, key) in user.keys.iter().enumerate() {
         let field = format!("spec.user.keys[{index}]");
@@ -138,7 +147,7 @@ fn variables(env: &[EnvVar], faults: &mut Vec<Cause>) {
     for (index, variable) in env.iter().enumerate() {
         let field = format!("spec.env[{index}]");
         let name = &variable.name;
-        if !is_variable(name) {
+        if name.len() > MAX_ENV_NAME || !is_variable_name(name) {
             let expected = "letters, digits and '_', and does not begin with a digit";
             faults.push(Fault::wrong(format!("{field}.name"), text(name), expected).cause());
         }
@@ -173,14 +182,6 @@ fn value(field: &str, variable: &EnvVar, faults: &mut Vec<Cause>) {
     if let Some(from) = &variable.value_from {
         secret_key(&format!("{field}.valueFrom.secretKeyRef"), &from.secret_key_ref, faults);
     }
-}
-
-fn is_variable(name: &str) -> bool {
-    let inner = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
-    !name.is_empty()
-        && name.len() <= 255
-        && name.bytes().all(inner)
-        && !name.starts_with(|c: char| c.is_ascii_digit())
 }
 
 fn secret_key(field: &str, secret: &SecretKeyRef, faults: &mut Vec<Cause>) {

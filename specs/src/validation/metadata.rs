@@ -8,6 +8,7 @@ use super::names::{
 use super::quote::text;
 use crate::kind::Kind;
 use crate::object::Object;
+use crate::schema::join;
 use crate::status::Cause;
 
 pub(super) fn check(object: &Object) -> Vec<Cause> {
@@ -70,7 +71,7 @@ fn labels(object: &Object, faults: &mut Vec<Cause>) {
                  '.', with a letter or digit at both ends",
                 text(value)
             );
-            faults.push(Fault::invalid(format!("metadata.labels[{key}]"), message).cause());
+            faults.push(Fault::invalid(join("metadata.labels", key), message).cause());
         }
     }
     // Kubernetes lets annotation keys be written in any case.

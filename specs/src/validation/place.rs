@@ -81,7 +81,7 @@ fn unsold_size(
     let shown = text(&spec.size);
     if !catalogue.orderable(size, on) {
         let nearest = catalogue.nearest_size(&spec.size, on).size;
-        let message = format!("{shown} is not sold {}", sold(size, on));
+        let message = format!("{shown} is not sold on {on}");
         let fault = Fault::not_supported("spec.size", message).code("unknown-size");
         return Some(fault.attempt(format!("size: {}", nearest.name)).attempt(ALL_SIZES).cause());
     }
@@ -110,14 +110,6 @@ fn unsold_size(
         Fault::invalid("spec.size", format!("{shown} has no price for {months} {month}"))
     };
     Some(fault.because(because).attempt(ALL_SIZES).cause())
-}
-
-fn sold(size: &Size, on: Date) -> String {
-    match (size.orderable_from, size.orderable_until) {
-        (Some(from), _) if on < from => format!("before {from}"),
-        (_, Some(until)) if until < on => format!("since {until}"),
-        _ => "now".to_owned(),
-    }
 }
 
 fn unknown_region(asked: &str, catalogue: &Catalogue) -> Cause {

@@ -3,6 +3,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::render::MAX_KEY_BYTES;
+
 /// The key types OpenSSH signs in with today; `ssh-dss` is long gone.
 pub(super) const TYPES: [&str; 7] = [
     "ssh-ed25519",
@@ -14,9 +16,6 @@ pub(super) const TYPES: [&str; 7] = [
     "sk-ecdsa-sha2-nistp256@openssh.com",
 ];
 
-/// Most bytes of a key's line.
-pub(super) const MAX_BYTES: usize = 8 * 1024;
-
 /// What is wrong with a line, made to follow the field's name. The line itself is never quoted:
 /// it may be a private key that somebody pasted by mistake.
 pub(super) fn fault(line: &str) -> Option<String> {
@@ -27,8 +26,8 @@ pub(super) fn fault(line: &str) -> Option<String> {
                 .to_owned(),
         );
     }
-    if line.len() > MAX_BYTES {
-        return Some(format!("has {} bytes; at most {MAX_BYTES}", line.len()));
+    if line.len() > MAX_KEY_BYTES {
+        return Some(format!("has {} bytes; at most {MAX_KEY_BYTES}", line.len()));
     }
     if line.chars().any(char::is_control) {
         return Some("has more than one line, or control characters; a key is one line".to_owned());

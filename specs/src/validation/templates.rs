@@ -36,7 +36,7 @@ fn packages(packages: &[String], faults: &mut Vec<Cause>) {
         faults.push(fault.cause());
     }
     // Debian's rule for names, with the `=version` and `:arch` that apt takes.
-    let inner = |b: u8| b.is_ascii_alphanumeric() || b"+-.:=~".contains(&b);
+    let inner = |b: u8| b.is_ascii_alphanumeric() || b"+-.:=~_".contains(&b);
     let fits = |name: &str| {
         name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.bytes().all(inner)
     };
@@ -58,8 +58,11 @@ fn steps(template: &Template, faults: &mut Vec<Cause>) {
             faults.push(Fault::duplicate(format!("{field}.name"), text(&step.name)).cause());
         }
         let run = format!("{field}.run");
-        if step.run.first().is_none_or(String::is_empty) {
-            faults.push(Fault::invalid(run, "is empty; it is a command and its arguments").cause());
+        let program = step.run.first().map_or("", String::as_str);
+        // The script runs it through `env`, which would take these for an option or a variable.
+        if program.is_empty() || program.starts_with('-') || program.contains('=') {
+            let message = "does not begin with a program; it is a program and its arguments";
+            faults.push(Fault::invalid(run, message).cause());
         } else if step.run.iter().any(|argument| argument.contains('\0')) {
             faults.push(Fault::invalid(run, "has a NUL character").cause());
         }

@@ -13,6 +13,9 @@ mod fields;
 mod lifecycle;
 mod properties;
 
+pub(super) const KEY: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f me@laptop";
+
 pub(super) fn now() -> Timestamp {
     "2026-11-23T12:00:00.5Z".parse().unwrap()
 }
