@@ -141,7 +141,10 @@ fn machine_stands(old: &Object) -> Option<String> {
     };
     match machine.status.state {
         MachineState::Gone | MachineState::NotBought => None,
-        MachineState::Planned if machine.spec.order.is_none() => None,
+        // Whoever sends orders looks at the claim first: without one nothing is sent any more.
+        MachineState::Planned if machine.spec.order.is_none() || machine.spec.claim.is_none() => {
+            None
+        }
         MachineState::Planned => {
             Some("its order is not settled yet; delete the environment it is for".to_owned())
         }

@@ -128,7 +128,7 @@ fn people_resolve_unknown_operations_and_no_others() {
 fn a_machine_is_not_deleted_while_money_or_an_instance_hangs_on_it() {
     for (state, order, deletable) in [
         ("Planned", false, true),
-        ("Planned", true, false),
+        ("Planned", true, true),
         ("Ordering", true, false),
         ("Provisioning", true, false),
         ("Running", true, false),
@@ -150,6 +150,17 @@ fn a_machine_is_not_deleted_while_money_or_an_instance_hangs_on_it() {
             }
         }
     }
+}
+
+#[test]
+fn an_order_that_somebody_waits_for_is_not_deleted() {
+    let planned = machine("Planned", true);
+    let claim = json!({ "spec": { "claim": {
+        "uid": Uuid::nil(), "namespace": "team-a", "name": "api", "at": now(),
+    }}});
+    let claimed = stored(Door::system().merge(&planned, claim).unwrap(), 3);
+    let status = forbidden(Door::system().delete(&claimed));
+    assert!(status.message.contains("its order is not settled yet"), "{status}");
 }
 
 #[test]
