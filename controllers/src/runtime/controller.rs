@@ -10,6 +10,9 @@
 //!   Dropping that future stops everything where it stands, which is how the simulation crashes
 //!   a process.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt::Debug;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;

@@ -28,6 +28,8 @@
 //! - Priorities are strict. Keys of a low priority wait for as long as higher ones keep coming.
 
 mod schedule;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

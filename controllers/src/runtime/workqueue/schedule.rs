@@ -80,9 +80,12 @@ impl<K: Ord + Clone> Schedule<K> {
                     self.entries.insert(key, Entry { priority, place: old.place });
                 }
             }
-            Place::Delayed { at: earlier, stamp } => {
-                self.delayed.remove(&(earlier, stamp));
-                self.insert(key, priority, at.min(earlier), now);
+            Place::Delayed { at: earlier, .. } if earlier <= at => {
+                self.entries.insert(key, Entry { priority, place: old.place });
+            }
+            Place::Delayed { at: later, stamp } => {
+                self.delayed.remove(&(later, stamp));
+                self.insert(key, priority, at, now);
             }
         }
     }
