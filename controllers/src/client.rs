@@ -13,9 +13,14 @@
 //! - [`StoreError::Ambiguous`] is handed on: whether a repeat is safe only the caller knows.
 //! - Lists fail when one item cannot be read as its kind. A shorter list would look like absence.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
-use devpocket_specs::admit::{Actor, Admitted, Context, Preconditions, Request, Subresource};
+use devpocket_specs::admit::{
+    Actor, Admitted, Context, Preconditions, Request, Subresource, admit,
+};
 use devpocket_specs::catalogue::Catalogue;
 use devpocket_specs::object::{Key, Object, ObjectError, Resource};
 use devpocket_specs::status::{Reason, Status};
@@ -312,9 +317,4 @@ pub fn unchanged<T: Resource>(resource: &T) -> Preconditions {
 /// Demands that the object is the very one that was read, whatever happened to it since.
 pub fn same<T: Resource>(resource: &T) -> Preconditions {
     Preconditions { uid: resource.metadata().uid, resource_version: None }
-}
-
-/// Stands in until `specs::admit::admit` is there.
-fn admit(_: Option<&Object>, _: Request, _: &Context<'_>) -> Result<Admitted, Status> {
-    Err(Status::new(Reason::ServiceUnavailable, "admission is not built yet"))
 }

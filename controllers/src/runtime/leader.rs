@@ -24,6 +24,8 @@
 //! lease as lost. [`LeaderHandle::remaining`] still falls to zero, since it asks the clock.
 
 mod elector;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

@@ -15,6 +15,8 @@ pub mod controller;
 pub mod leader;
 pub mod recorder;
 pub mod reflector;
+#[cfg(test)]
+pub(crate) mod rig;
 pub mod workqueue;
 
 pub use backoff::Backoff;

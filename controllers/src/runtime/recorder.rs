@@ -13,6 +13,8 @@
 
 mod collect;
 mod limiter;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, Mutex, PoisonError};
 

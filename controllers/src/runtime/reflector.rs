@@ -22,6 +22,9 @@
 //!   [`Reflector::reached`], or relies on the store to refuse what is stale.
 //! - Handlers may hear of a change twice, never not at all.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
