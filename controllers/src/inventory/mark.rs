@@ -23,6 +23,14 @@ pub struct AccountMark {
     pub tag_id: i64,
 }
 
+impl AccountMark {
+    /// As the database keeps it.
+    pub fn as_mark(&self) -> Mark {
+        let written = Timestamp::from_second(self.seconds).unwrap_or(Timestamp::UNIX_EPOCH);
+        Mark { tag_id: self.tag_id, sequence: self.sequence, written }
+    }
+}
+
 /// How the account's mark and the database's compare.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Comparison {

@@ -78,12 +78,15 @@ pub fn decide(world: &World<'_>) -> Step {
     if let Some(step) = adoption(world) {
         return step;
     }
-    if let Some(step) = forgettable(world) {
-        return step;
-    }
-    let (state, message) = state::state(machine, world.operations, world.installation, world.now);
+    let (state, message) = match other_record(world) {
+        Some(message) => (MachineState::Gone, message),
+        None => state::state(machine, world.operations, world.installation, world.now),
+    };
     if (state, &message) != (machine.status.state, &machine.status.message) {
         return Step::SetState { state, message };
+    }
+    if is_forgettable(machine) {
+        return Step::Forget { message };
     }
     if !machine.spec.managed || state == MachineState::Gone {
         return Step::Rest { until: None };
@@ -136,19 +139,25 @@ fn perhaps_sent(operation: &Operation) -> bool {
     matches!(operation.status.phase, OperationPhase::Issued | OperationPhase::Unknown)
 }
 
-/// Records that stand for nothing: the instance is gone and nobody holds it, or it was never
-/// bought and nobody needs it.
-fn forgettable(world: &World<'_>) -> Option<Step> {
+/// The record of a stranger that turned out to be a machine of ours.
+fn other_record(world: &World<'_>) -> Option<String> {
     let machine = world.machine;
-    if machine.spec.claim.is_some() && !machine.metadata.is_deleting() {
-        return None;
+    let id = machine.status.instance_id.filter(|_| !machine.spec.managed)?;
+    let owner =
+        world.machines.iter().find(|m| m.spec.managed && m.status.instance_id == Some(id))?;
+    Some(format!("instance {id} is {}", owner.metadata.name))
+}
+
+/// Records that stand for nothing: the instance is gone and nobody holds it, or it was never
+/// bought and nobody needs it. The state says so before the record goes: admission refuses to
+/// delete any other, so that no mistake here can lose the record of a paid machine.
+fn is_forgettable(machine: &Machine) -> bool {
+    let unwanted = machine.spec.claim.is_none() || machine.metadata.is_deleting();
+    match machine.status.state {
+        MachineState::Gone => unwanted,
+        MachineState::NotBought => unwanted && machine.status.instance_id.is_none(),
+        _ => false,
     }
-    if machine.status.state == MachineState::Gone {
-        return Some(Step::Forget { message: machine.status.message.clone() });
-    }
-    let open = world.operations.iter().any(|o| o.status.phase.is_open());
-    let never = machine.spec.managed && machine.status.instance_id.is_none() && !open;
-    never.then(|| Step::Forget { message: "it was never bought".into() })
 }
 
 fn purchase(world: &World<'_>) -> Step {
@@ -198,19 +207,11 @@ pub fn backoff(refused: usize) -> Duration {
     REFUSED_BASE.saturating_mul(1 << doublings).min(REFUSED_CAP)
 }
 
-/// What is known of the contract, and how often the disk was installed.
+/// What is known of the contract; and that the order installed the disk for the first time.
 fn contract(world: &World<'_>) -> Option<Step> {
     let machine = world.machine;
-    // Counted by the operations' numbers, which go on after old records are collected.
-    let reinstalled = world
-        .operations
-        .iter()
-        .filter(|o| o.spec.verb == Verb::Reinstall && happened(o))
-        .map(|o| state::number(o) + 1)
-        .max();
-    let generation = 1 + i64::try_from(reinstalled.unwrap_or(0)).unwrap_or(i64::MAX - 1);
-    if generation > machine.spec.install_generation {
-        return Some(Step::CountInstall { generation });
+    if machine.spec.install_generation == 0 && machine.status.seen.is_some() {
+        return Some(Step::CountInstall { generation: 1 });
     }
     let date = term::paid_through(machine, term::day(world.now))?;
     if machine.spec.paid_through == Some(date) {

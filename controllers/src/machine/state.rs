@@ -64,7 +64,7 @@ pub fn state(
         return (MachineState::Gone, message);
     }
     if machine.status.instance_id.is_none() {
-        return without_instance(operations);
+        return without_instance(machine, operations);
     }
     let Some(seen) = machine.status.seen.as_ref() else {
         return (MachineState::Provisioning, String::new());
@@ -99,8 +99,17 @@ fn gone(machine: &Machine, installation: &Installation, now: Timestamp) -> Optio
         .then(|| format!("Contabo has not listed it since {} and knows it no more", missing.since))
 }
 
-fn without_instance(operations: &[&Operation]) -> (MachineState, String) {
+fn without_instance(machine: &Machine, operations: &[&Operation]) -> (MachineState, String) {
     let latest = latest(operations, Verb::Purchase);
+    let wanted = machine.spec.claim.is_some() && !machine.metadata.is_deleting();
+    let open = operations.iter().any(|o| o.status.phase.is_open());
+    let bought = latest.is_some_and(|o| o.status.instance_id.is_some());
+    if machine.spec.managed && !wanted && !open && !bought {
+        return (
+            MachineState::NotBought,
+            "nobody needs it any more, and nothing was bought".into(),
+        );
+    }
     let Some(purchase) = latest else { return (MachineState::Planned, String::new()) };
     let status = &purchase.status;
     let held = status.held.as_ref().map(|hold| hold.message.clone());

@@ -29,12 +29,12 @@ pub mod decide;
 pub mod evidence;
 pub mod images;
 pub mod intent;
-// pub mod reconcile;
-// pub mod report;
+pub mod reconcile;
+pub mod report;
 pub mod resolve;
-// pub mod send;
+pub mod send;
 pub mod token;
 pub mod transition;
 
-// pub use reconcile::OperationReconciler;
+pub use reconcile::OperationReconciler;
 pub use resolve::resolve;

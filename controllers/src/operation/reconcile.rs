@@ -9,9 +9,7 @@ use devpocket_specs::object::{Key, Resource};
 use devpocket_specs::operation::{Operation, OperationPhase, Verb};
 use devpocket_specs::plan::Hold;
 
-use super::decide::{
-    Decision, LOOK_AGAIN, LOOK_AGAIN_UNDECIDED, RECORD_MARGIN, World, decide,
-};
+use super::decide::{Decision, LOOK_AGAIN, LOOK_AGAIN_UNDECIDED, RECORD_MARGIN, World, decide};
 use super::evidence::{Evidence, Verdict, audit_log, judge};
 use super::images::Images;
 use super::report;
@@ -120,11 +118,8 @@ impl OperationReconciler {
         if let Err(hold) = self.brakes(operation, false).await? {
             return self.held(operation, hold).await;
         }
-        let bench = Workbench {
-            client: &self.term.client,
-            cloud: &*self.term.cloud,
-            images: &self.images,
-        };
+        let bench =
+            Workbench { client: &self.term.client, cloud: &*self.term.cloud, images: &self.images };
         let prepared = match bench.prepare(operation, machine, around.environment.as_deref()).await
         {
             Ok(prepared) => prepared,
@@ -267,9 +262,7 @@ impl OperationReconciler {
                     report::answered(&self.term.recorder, &recorded).await;
                     return Ok(Outcome::After(Duration::ZERO));
                 }
-                Err(error)
-                    if error.is_transient() && self.term.clock().monotonic() < give_up =>
-                {
+                Err(error) if error.is_transient() && self.term.clock().monotonic() < give_up => {
                     tracing::warn!(operation = %key.name, "outcome not recorded yet: {error}");
                     self.term.clock().sleep(RECORD_AGAIN).await;
                 }

@@ -116,8 +116,8 @@ impl Workbench<'_> {
         digest: &str,
         environment: Option<&Environment>,
     ) -> Result<String, PrepareError> {
-        let environment = environment
-            .ok_or_else(|| PrepareError::Stale("the environment is gone".to_owned()))?;
+        let environment =
+            environment.ok_or_else(|| PrepareError::Stale("the environment is gone".to_owned()))?;
         let template = match template_name(environment) {
             None => None,
             Some((name, _)) => {
@@ -125,9 +125,8 @@ impl Workbench<'_> {
                 self.client.get::<Template>(&key).await?
             }
         };
-        let rendered =
-            rendered::render(environment, template.as_ref(), self.client.catalogue())
-                .map_err(|hold| PrepareError::Stale(hold.message))?;
+        let rendered = rendered::render(environment, template.as_ref(), self.client.catalogue())
+            .map_err(|hold| PrepareError::Stale(hold.message))?;
         if rendered.digest != digest {
             let text = "the environment or its template changed after this was planned";
             return Err(PrepareError::Stale(text.to_owned()));
@@ -138,8 +137,7 @@ impl Workbench<'_> {
 
 /// What every call of an operation carries.
 pub fn call(operation: &Operation, installation: &str, timeout: std::time::Duration) -> Call {
-    let priority =
-        if operation.spec.by_person { Priority::Person } else { Priority::Background };
+    let priority = if operation.spec.by_person { Priority::Person } else { Priority::Background };
     Call { request_id: operation.uid(), trace_id: trace_id(installation), priority, timeout }
 }
 

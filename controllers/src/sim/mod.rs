@@ -2,6 +2,8 @@
 //! one model of Contabo.
 
 pub mod clock;
+pub mod cloud;
 pub mod contabo;
+pub mod crash;
 pub mod store;
 pub mod world;

@@ -95,6 +95,12 @@ impl MemoryStore {
         Backup { revision: state.revision, objects: state.objects.values().cloned().collect() }
     }
 
+    /// The objects of a kind as they are now, without a list's revision: for looking at a world
+    /// from outside.
+    pub fn objects_of(&self, kind: Kind) -> Vec<Arc<Stored>> {
+        self.lock().list(kind, None).items
+    }
+
     /// With a reason, every call fails and every watch ends until it is taken away.
     pub fn set_outage(&self, reason: Option<&str>) {
         let mut state = self.lock();

@@ -1,0 +1,206 @@
+//! Takes the step `decide` names.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use devpocket_specs::condition::{self, Condition, ConditionStatus};
+use devpocket_specs::environment::Power;
+use devpocket_specs::installation::Installation;
+use devpocket_specs::machine::Machine;
+use devpocket_specs::metadata::names;
+use devpocket_specs::object::{Key, Resource};
+use devpocket_specs::operation::{Operation, Verb};
+
+use super::WIPE_SEEN;
+use super::decide::{Step, World, decide};
+use crate::client::{ClientError, same};
+use crate::manager::term::Term;
+use crate::operation::intent::planned;
+use crate::operation::token;
+use crate::runtime::{Involved, Outcome, Reconciler, Severity};
+
+/// Wait for the mirror to show a record that was found to exist already.
+const MIRROR_LAG: Duration = Duration::from_secs(1);
+
+/// Drives machines from their order to their end.
+pub struct MachineReconciler {
+    term: Term,
+}
+
+impl Reconciler for MachineReconciler {
+    type Key = Key;
+
+    async fn reconcile(&self, key: &Key) -> Outcome {
+        match self.step(key).await {
+            Ok(outcome) => outcome,
+            Err(error) if error.is_fenced() => Outcome::Terminal("the term is over".into()),
+            Err(error) if error.is_not_found() => Outcome::Done,
+            Err(error) => Outcome::retry(error),
+        }
+    }
+}
+
+impl MachineReconciler {
+    pub fn new(term: Term) -> MachineReconciler {
+        MachineReconciler { term }
+    }
+
+    async fn step(&self, key: &Key) -> Result<Outcome, ClientError> {
+        let mirrors = &self.term.mirrors;
+        let Some(machine) = mirrors.machines.get(key) else { return Ok(Outcome::Done) };
+        let Some(installation) = mirrors.installation() else { return Ok(Outcome::Done) };
+        let operations = mirrors.operations_on(&machine.metadata.name);
+        let operations: Vec<&Operation> = operations
+            .iter()
+            .map(Arc::as_ref)
+            .filter(|operation| operation.spec.machine_uid == machine.uid())
+            .collect();
+        let machines = mirrors.machines.list();
+        let machines: Vec<&Machine> = machines.iter().map(Arc::as_ref).collect();
+        let step = decide(&World {
+            machine: &machine,
+            operations: &operations,
+            machines: &machines,
+            installation: &installation,
+            now: self.term.now(),
+        });
+        self.take(step, &machine, &operations, &installation).await
+    }
+
+    async fn take(
+        &self,
+        step: Step,
+        machine: &Machine,
+        operations: &[&Operation],
+        installation: &Installation,
+    ) -> Result<Outcome, ClientError> {
+        let mut next = machine.clone();
+        match step {
+            Step::Rest { until: None } => return Ok(Outcome::Done),
+            Step::Rest { until: Some(until) } => {
+                return Ok(Outcome::After(self.term.until(until)));
+            }
+            Step::Plan { verb, reason } => {
+                return self.plan(verb, reason, machine, operations, installation).await;
+            }
+            Step::Forget { message } => return self.forget(machine, &message).await,
+            Step::Adopt { instance_id } => {
+                next.status.instance_id = Some(instance_id);
+                tracing::info!(machine = %machine.metadata.name, instance_id, "adopted");
+                self.status(&next).await?;
+            }
+            Step::SetState { state, message } => {
+                next.status.state = state;
+                next.status.message = message;
+                self.status(&next).await?;
+            }
+            Step::NoteWipe { message } => {
+                condition::set(&mut next.status.conditions, self.wipe_seen(message));
+                self.status(&next).await?;
+            }
+            Step::Hold(hold) => {
+                if next.status.message != hold.message {
+                    next.status.message.clone_from(&hold.message);
+                    self.status(&next).await?;
+                    self.tell(machine, Severity::Warning, "PurchaseUndecided", &hold.message).await;
+                }
+            }
+            Step::SetPaidThrough { date, renewed } => {
+                next.spec.paid_through = date;
+                self.term.client.update(&next).await?;
+                if let (true, Some(date)) = (renewed, date) {
+                    let text = format!("its contract went on and is paid for until {date}");
+                    self.tell(machine, Severity::Normal, "Renewed", &text).await;
+                }
+            }
+            Step::CountInstall { generation } => {
+                next.spec.install_generation = generation;
+                self.term.client.update(&next).await?;
+            }
+            Step::SetPool(pool) => {
+                next.spec.pool = Some(pool);
+                next.spec.install_generation += 1;
+                self.term.client.update(&next).await?;
+                let text = "wiped, and free to be claimed";
+                self.tell(machine, Severity::Normal, "Wiped", text).await;
+            }
+        }
+        Ok(Outcome::Done)
+    }
+
+    async fn plan(
+        &self,
+        verb: Verb,
+        reason: String,
+        machine: &Machine,
+        operations: &[&Operation],
+        installation: &Installation,
+    ) -> Result<Outcome, ClientError> {
+        let mut operation = planned(machine, verb, reason, operations.iter().copied());
+        let spec = &mut operation.spec;
+        let order = machine.spec.order.as_ref();
+        match verb {
+            Verb::Purchase => {
+                let name = &machine.metadata.name;
+                let named = Some(machine.spec.display_name.clone())
+                    .filter(|text| token::bears(text, &installation.spec.id, name));
+                let words = machine.spec.claim.as_ref().map_or("", |claim| claim.name.as_str());
+                let named = named
+                    .unwrap_or_else(|| token::display_name(words, &installation.spec.id, name));
+                spec.display_name = Some(named);
+                spec.spends = order.map(|order| order.due.clone());
+                spec.image = order.map(|order| order.image.clone());
+                spec.user_data_digest = order.map(|order| order.user_data_digest.clone());
+            }
+            Verb::Reinstall => {
+                let fallback = || self.term.client.catalogue().default_image().to_owned();
+                spec.image = Some(order.map_or_else(fallback, |order| order.image.clone()));
+            }
+            Verb::Stop => spec.power = Some(Power::Stopped),
+            _ => {}
+        }
+        match self.term.client.create(&operation).await {
+            Ok(_) => Ok(Outcome::Done),
+            Err(error) if error.is_already_exists() => Ok(Outcome::After(MIRROR_LAG)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Deletes the record and lets it go. Interrupted in between, the next pass finds it being
+    /// deleted and does the rest.
+    async fn forget(&self, machine: &Machine, message: &str) -> Result<Outcome, ClientError> {
+        if !machine.metadata.is_deleting() {
+            self.tell(machine, Severity::Normal, "Forgotten", message).await;
+            self.term.client.delete(&machine.key(), same(machine)).await?;
+        }
+        if machine.metadata.has_finalizer(names::INSTANCE_FINALIZER) {
+            let uid = machine.metadata.uid;
+            let release = |record: &mut Machine| {
+                if record.metadata.uid == uid {
+                    record.metadata.finalizers.retain(|f| f != names::INSTANCE_FINALIZER);
+                }
+            };
+            self.term.client.edit(&machine.key(), release).await?;
+        }
+        Ok(Outcome::Done)
+    }
+
+    fn wipe_seen(&self, operation: String) -> Condition {
+        Condition {
+            r#type: WIPE_SEEN.into(),
+            status: ConditionStatus::True,
+            reason: "Installing".into(),
+            message: operation,
+            last_transition_time: self.term.now(),
+            observed_generation: None,
+        }
+    }
+
+    async fn status(&self, machine: &Machine) -> Result<(), ClientError> {
+        self.term.client.update_status(machine).await.map(drop)
+    }
+
+    async fn tell(&self, machine: &Machine, severity: Severity, reason: &str, message: &str) {
+        self.term.recorder.event(&Involved::of(machine), severity, reason, message).await;
+    }
+}

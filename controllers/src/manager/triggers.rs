@@ -1,0 +1,198 @@
+//! From a changed record to the keys that have to be looked at.
+//!
+//! The mirrors only name what changed; what that concerns is worked out by one task from the
+//! mirrors. So a handler never waits, a burst of changes to one record costs one look, and the
+//! mirrors hold no references to themselves.
+
+use std::sync::Arc;
+
+use devpocket_specs::condition;
+use devpocket_specs::environment::{Environment, conditions};
+use devpocket_specs::installation::Installation;
+use devpocket_specs::kind::Kind;
+use devpocket_specs::machine::{Claim, Machine};
+use devpocket_specs::object::{Key, Resource};
+use devpocket_specs::operation::Operation;
+
+use super::mirrors::{Mirrors, machine_key};
+use crate::environment::world::template_name;
+use crate::operation::token;
+use crate::runtime::{Change, Outcome, Priority, Workqueue};
+
+/// What changed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Trigger {
+    Record(Key),
+    /// A list of the account is in, and nothing else changed.
+    Sweep,
+    /// Limits, holds or conditions of the account changed.
+    Account,
+}
+
+/// The queues of one term.
+#[derive(Clone)]
+pub struct Queues {
+    pub environments: Workqueue<Key>,
+    pub machines: Workqueue<Key>,
+    pub operations: Workqueue<Key>,
+    pub triggers: Workqueue<Trigger>,
+}
+
+/// Makes the mirrors report to the queues.
+pub fn subscribe(mirrors: &Mirrors, queues: &Queues) {
+    let to = queues.clone();
+    mirrors.environments.on_change(move |change| {
+        if let Some(environment) = change.object().filter(|_| !change.is_status_only()) {
+            to.environments.add(environment.key(), change.priority());
+        }
+    });
+    let to = queues.clone();
+    mirrors.machines.on_change(move |change| machine_changed(&to, change));
+    let to = queues.clone();
+    mirrors.operations.on_change(move |change| {
+        if let Some(operation) = change.object() {
+            let priority =
+                if operation.spec.by_person { Priority::High } else { change.priority() };
+            to.operations.add(operation.key(), priority);
+            to.triggers.add(Trigger::Record(operation.key()), priority);
+        }
+    });
+    let to = queues.triggers.clone();
+    mirrors.installations.on_change(move |change| {
+        let trigger = if is_sweep_only(change) { Trigger::Sweep } else { Trigger::Account };
+        to.add(trigger, Priority::Low);
+    });
+    let to = queues.triggers.clone();
+    mirrors.templates.on_change(move |change| {
+        if let Some(template) = change.object() {
+            to.add(Trigger::Record(template.key()), Priority::Low);
+        }
+    });
+}
+
+fn machine_changed(queues: &Queues, change: &Change<Machine>) {
+    let Some(machine) = change.object() else { return };
+    queues.machines.add(machine.key(), change.priority());
+    queues.triggers.add(Trigger::Record(machine.key()), change.priority());
+    for record in [&change.old, &change.new].into_iter().flatten() {
+        if let Some(claim) = &record.spec.claim {
+            queues.environments.add(claimant(claim), change.priority());
+        }
+    }
+}
+
+fn claimant(claim: &Claim) -> Key {
+    Key::new(Kind::Environment, &claim.namespace, &claim.name)
+}
+
+fn is_sweep_only(change: &Change<Installation>) -> bool {
+    let (Some(old), Some(new)) = (&change.old, &change.new) else { return false };
+    let (old_status, new_status) = (&old.status, &new.status);
+    old.spec == new.spec
+        && old_status.holds == new_status.holds
+        && old_status.conditions == new_status.conditions
+        && old_status.behind_accepted == new_status.behind_accepted
+}
+
+/// Works triggers off until the queue is shut down.
+pub async fn run(mirrors: &Mirrors, queues: &Queues) {
+    while let Some(item) = queues.triggers.get().await {
+        match &item.key {
+            Trigger::Record(key) => record(mirrors, queues, key, item.priority),
+            Trigger::Sweep => sweep(mirrors, queues),
+            Trigger::Account => everything(mirrors, queues),
+        }
+        queues.triggers.done(&item.key, &Outcome::Done);
+    }
+}
+
+fn record(mirrors: &Mirrors, queues: &Queues, key: &Key, priority: Priority) {
+    match key.kind {
+        Kind::Machine => {
+            let Some(machine) = mirrors.machines.get(key) else { return };
+            open_operations(mirrors, queues, &machine.metadata.name, priority);
+            if !machine.spec.managed {
+                stranger(mirrors, queues, &machine, priority);
+            }
+        }
+        Kind::Operation => {
+            let Some(operation) = mirrors.operations.get(key) else { return };
+            queues.machines.add(machine_key(&operation.spec.machine), priority);
+            if let Some(environment) = &operation.spec.environment {
+                let (namespace, name) = (&environment.namespace, &environment.name);
+                queues.environments.add(Key::new(Kind::Environment, namespace, name), priority);
+            }
+            if !operation.status.phase.is_open() {
+                open_operations(mirrors, queues, &operation.spec.machine, priority);
+            }
+        }
+        Kind::Template => {
+            for environment in mirrors.environments.list() {
+                if template_name(&environment).is_some_and(|(name, _)| name == key.name) {
+                    queues.environments.add(environment.key(), priority);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn open_operations(mirrors: &Mirrors, queues: &Queues, machine: &str, priority: Priority) {
+    for operation in mirrors.operations_on(machine) {
+        if operation.status.phase.is_open() {
+            queues.operations.add(operation.key(), priority);
+        }
+    }
+}
+
+/// An instance without an owner may be the one a machine waits for.
+fn stranger(mirrors: &Mirrors, queues: &Queues, stranger: &Machine, priority: Priority) {
+    let Some(seen) = &stranger.status.seen else { return };
+    for token in token::tokens(&seen.display_name) {
+        queues.machines.add(machine_key(&token.machine), priority);
+        open_operations(mirrors, queues, &token.machine, priority);
+    }
+}
+
+/// What waits for a newer look: nothing that is at rest, so a sweep of a quiet account costs no
+/// reconcile.
+fn sweep(mirrors: &Mirrors, queues: &Queues) {
+    for operation in mirrors.operations.list() {
+        if operation.status.phase.is_open() {
+            queues.operations.add(operation.key(), Priority::Low);
+        }
+    }
+    for machine in mirrors.machines.list() {
+        let waits = machine.status.instance_id.is_none() || machine.spec.release.is_some();
+        if machine.spec.managed && waits {
+            queues.machines.add(machine.key(), Priority::Low);
+        }
+    }
+    for environment in mirrors.environments.list() {
+        if !is_at_rest(&environment) {
+            queues.environments.add(environment.key(), Priority::Low);
+        }
+    }
+}
+
+fn is_at_rest(environment: &Environment) -> bool {
+    let status = &environment.status;
+    !environment.metadata.is_deleting()
+        && condition::is_true(&status.conditions, conditions::READY)
+        && status.plan.is_none()
+        && status.observed_generation == environment.metadata.generation
+}
+
+/// Everything there is, behind everything that somebody waits for.
+pub fn everything(mirrors: &Mirrors, queues: &Queues) {
+    for environment in mirrors.environments.list() {
+        queues.environments.add(environment.key(), Priority::Low);
+    }
+    for machine in mirrors.machines.list() {
+        queues.machines.add(machine.key(), Priority::Low);
+    }
+    let open = |operation: &Arc<Operation>| operation.status.phase.is_open();
+    for operation in mirrors.operations.list().into_iter().filter(open) {
+        queues.operations.add(operation.key(), Priority::Low);
+    }
+}

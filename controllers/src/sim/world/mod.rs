@@ -1,0 +1,274 @@
+//! The deterministic world: the real controllers over the store in memory, the one model of
+//! Contabo, and a clock that stands still while anybody has something to do.
+//!
+//! # Guarantees
+//! - The same seed and the same steps of a test are the same run, to the last write
+//!   ([`World::fingerprint`]).
+//! - Killing a process is dropping its future: nothing it had begun goes on, no destructor writes.
+//!   Everything else (store, account, time) stays as it was.
+//!
+//! # Assumptions
+//! A tokio runtime with one thread, started paused (`#[tokio::test(start_paused = true)]`).
+
+mod assertions;
+mod operator;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use devpocket_specs::admit::Actor;
+use devpocket_specs::catalogue::Catalogue;
+use devpocket_specs::installation::UnknownPurchase;
+use devpocket_specs::money::Money;
+use devpocket_specs::object::{Key, Resource};
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use super::clock::{SeededIds, VirtualClock};
+use super::cloud::SimCloud;
+use super::contabo::{self, Contabo};
+use super::crash::{Point, Switch};
+use super::store::{Backup, Limits, MemoryStore};
+use crate::client::Client;
+use crate::clock::{Clock, Ids};
+use crate::guest::Unobserved;
+use crate::manager::{Deps, Manager, Settings};
+use crate::store::Store;
+
+/// How often a condition is looked at while time passes.
+pub const TICK: Duration = Duration::from_secs(5);
+/// When every world begins.
+pub const EPOCH: &str = "2026-03-02T08:00:00Z";
+
+/// What a world begins with.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub seed: u64,
+    pub unknown_purchase: UnknownPurchase,
+    /// In EUR cents; nothing: no budget.
+    pub budget: Option<i64>,
+    pub purchases_per_hour: u32,
+    pub contabo: contabo::Settings,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            seed: 1,
+            unknown_purchase: UnknownPurchase::Hold,
+            budget: Some(100_000),
+            purchases_per_hour: 100,
+            contabo: contabo::Settings::default(),
+        }
+    }
+}
+
+type Process = Pin<Box<dyn Future<Output = ()>>>;
+
+/// The world.
+pub struct World {
+    pub clock: Arc<dyn Clock>,
+    pub store: MemoryStore,
+    pub contabo: Arc<Mutex<Contabo>>,
+    pub switch: Arc<Switch>,
+    pub options: Options,
+    ids: Arc<dyn Ids>,
+    process: Option<Process>,
+    shutdown: CancellationToken,
+    started: u32,
+}
+
+impl World {
+    /// A world in which nothing runs yet.
+    pub fn new(options: Options) -> World {
+        let epoch: Timestamp = EPOCH.parse().expect("a constant in RFC 3339");
+        let clock: Arc<dyn Clock> = Arc::new(VirtualClock::starting_at(epoch));
+        let contabo = Contabo::new(options.seed, options.contabo.clone());
+        World {
+            clock,
+            store: MemoryStore::new(Limits::default()),
+            contabo: Arc::new(Mutex::new(contabo)),
+            switch: Arc::default(),
+            ids: Arc::new(SeededIds::new(options.seed)),
+            options,
+            process: None,
+            shutdown: CancellationToken::new(),
+            started: 0,
+        }
+    }
+
+    /// A world whose controllers run.
+    pub fn started(options: Options) -> World {
+        let mut world = World::new(options);
+        world.start();
+        world
+    }
+
+    /// Starts a process, under an identity of its own.
+    pub fn start(&mut self) {
+        assert!(self.process.is_none(), "a process runs already");
+        self.started += 1;
+        self.switch.reset();
+        self.shutdown = CancellationToken::new();
+        let store: Arc<dyn Store> = Arc::new(self.store.probed(self.switch.clone()));
+        let cloud = SimCloud::new(
+            self.contabo.clone(),
+            self.clock.clone(),
+            self.ids.clone(),
+            self.switch.clone(),
+        );
+        let deps = Deps {
+            store,
+            cloud: Arc::new(cloud),
+            guest: Arc::new(Unobserved),
+            clock: self.clock.clone(),
+            ids: self.ids.clone(),
+            catalogue: Arc::new(Catalogue::builtin().clone()),
+        };
+        let settings = self.settings();
+        self.process = Some(Box::pin(Manager::run(deps, settings, self.shutdown.clone())));
+    }
+
+    fn settings(&self) -> Settings {
+        let mut settings = Settings::new(format!("process-{}", self.started));
+        settings.first.monthly_budget = self.options.budget.map(Money::eur);
+        settings.first.unknown_purchase = self.options.unknown_purchase;
+        settings.first.purchases_per_hour = Some(self.options.purchases_per_hour);
+        settings
+    }
+
+    /// Kills the process where it stands.
+    pub fn kill(&mut self) {
+        self.process = None;
+    }
+
+    /// Asks the process to stop, and waits until it has.
+    pub async fn stop(&mut self) {
+        self.shutdown.cancel();
+        if let Some(process) = self.process.take() {
+            process.await;
+        }
+    }
+
+    /// Lets time pass; `false` when the process was killed by the switch meanwhile.
+    pub async fn pass(&mut self, duration: Duration) -> bool {
+        let end = self.clock.monotonic() + duration;
+        let switch = self.switch.clone();
+        let Some(process) = self.process.as_mut() else {
+            self.clock.sleep(duration).await;
+            return true;
+        };
+        let left = end.saturating_sub(self.clock.monotonic());
+        tokio::select! {
+            biased;
+            () = switch.tripped() => {}
+            () = process => panic!("the controllers ended by themselves"),
+            () = self.clock.sleep(left) => return true,
+        }
+        self.kill();
+        false
+    }
+
+    /// Lets time pass until the condition holds, at most `limit`; `false` when it never did, or
+    /// the process was killed.
+    pub async fn until(
+        &mut self,
+        limit: Duration,
+        mut condition: impl FnMut(&World) -> bool,
+    ) -> bool {
+        let end = self.clock.monotonic() + limit;
+        while !condition(self) {
+            if self.clock.monotonic() >= end || !self.pass(TICK).await {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Lets time pass until nothing but routine was written for `quiet`, at most `limit`.
+    pub async fn settle(&mut self, quiet: Duration, limit: Duration) -> bool {
+        let end = self.clock.monotonic() + limit;
+        loop {
+            let before = self.changes();
+            if !self.pass(quiet).await || self.clock.monotonic() >= end {
+                return false;
+            }
+            if self.changes() == before {
+                return true;
+            }
+        }
+    }
+
+    /// Writes that are no routine: the lease, the sweep's own record and events are.
+    fn changes(&self) -> usize {
+        use devpocket_specs::kind::Kind;
+        let routine =
+            |key: &Key| matches!(key.kind, Kind::Lease | Kind::Installation | Kind::Event);
+        self.store.journal().iter().filter(|commit| !routine(&commit.key)).count()
+    }
+
+    /// Arms the switch: counts steps from now on, and kills at the point.
+    pub fn arm(&self, point: Option<Point>) {
+        self.switch.arm(point);
+    }
+
+    /// A client that acts as a person would, without a fence.
+    pub fn client(&self, user: &str) -> Client {
+        let actor = Actor {
+            user: user.to_owned(),
+            manager: "test".to_owned(),
+            address: None,
+            request_id: String::new(),
+        };
+        Client::new(
+            Arc::new(self.store.clone()),
+            self.clock.clone(),
+            self.ids.clone(),
+            Arc::new(Catalogue::builtin().clone()),
+            actor,
+        )
+    }
+
+    /// The account, for looking and for the panel.
+    pub fn account(&self) -> MutexGuard<'_, Contabo> {
+        self.contabo.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Puts an older database in front of the account: what was written since is forgotten.
+    pub fn restore(&mut self, backup: &Backup) {
+        self.kill();
+        self.store = MemoryStore::restored(backup, Limits::default());
+    }
+
+    /// All objects of a kind, by name.
+    pub fn all<T: Resource>(&self) -> BTreeMap<String, T> {
+        self.store
+            .objects_of(T::KIND)
+            .into_iter()
+            .map(|stored| {
+                let object: T = stored.to().expect("the store holds readable objects");
+                (stored.metadata.name.clone(), object)
+            })
+            .collect()
+    }
+
+    /// A hash of every write since the world began, and of every call: equal for equal runs.
+    pub fn fingerprint(&self) -> u64 {
+        use std::hash::{DefaultHasher, Hash, Hasher};
+        let mut hasher = DefaultHasher::new();
+        for commit in self.store.journal() {
+            format!("{commit:?}").hash(&mut hasher);
+        }
+        for entry in self.account().journal() {
+            format!("{entry:?}").hash(&mut hasher);
+        }
+        hasher.finish()
+    }
+}

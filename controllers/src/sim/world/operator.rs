@@ -1,0 +1,97 @@
+//! What people do in the world: operators, and somebody in Contabo's panel.
+
+use std::time::Duration;
+
+use devpocket_specs::admit::Preconditions;
+use devpocket_specs::environment::{Environment, EnvironmentSpec, EnvironmentStatus};
+use devpocket_specs::kind::Kind;
+use devpocket_specs::metadata::{ObjectMeta, names};
+use devpocket_specs::object::Key;
+use devpocket_specs::operation::{Operation, Resolution};
+
+use super::World;
+use crate::client::ClientError;
+use crate::operation::resolve;
+use crate::sim::contabo::{Fault, PanelAction};
+
+/// The namespace of all environments of a test.
+pub const NAMESPACE: &str = "team";
+/// The size most tests use, and what it is in the catalogue.
+pub const SIZE: &str = "vps-10-nvme";
+
+/// Key of an environment of a test.
+pub fn environment_key(name: &str) -> Key {
+    Key::new(Kind::Environment, NAMESPACE, name)
+}
+
+impl World {
+    /// Declares an environment; `edit` changes what is not the usual.
+    pub async fn declare(
+        &self,
+        name: &str,
+        edit: impl FnOnce(&mut EnvironmentSpec),
+    ) -> Environment {
+        let mut environment = Environment {
+            metadata: ObjectMeta::named(NAMESPACE, name),
+            spec: EnvironmentSpec {
+                size: SIZE.to_owned(),
+                region: "EU".to_owned(),
+                contract_months: 1,
+                ..EnvironmentSpec::default()
+            },
+            status: EnvironmentStatus::default(),
+        };
+        edit(&mut environment.spec);
+        self.client("admin").create(&environment).await.expect("the environment is valid")
+    }
+
+    /// Declares an environment that takes back what a deleted one released.
+    pub async fn undelete(&self, name: &str, old: &Environment) -> Environment {
+        let mut environment = Environment {
+            metadata: ObjectMeta::named(NAMESPACE, name),
+            spec: old.spec.clone(),
+            status: EnvironmentStatus::default(),
+        };
+        let uid = old.metadata.uid.unwrap_or_default().to_string();
+        environment.metadata.annotations.insert(names::UNDELETE_OF.to_owned(), uid);
+        self.client("admin").create(&environment).await.expect("the environment is valid")
+    }
+
+    pub async fn edit(&self, name: &str, mut edit: impl FnMut(&mut EnvironmentSpec) + Send) {
+        let change = |environment: &mut Environment| edit(&mut environment.spec);
+        let edited = self.client("admin").edit(&environment_key(name), change).await;
+        edited.expect("the edit is valid");
+    }
+
+    pub async fn delete(&self, name: &str) {
+        let client = self.client("admin");
+        let deleted = client.delete(&environment_key(name), Preconditions::default()).await;
+        deleted.expect("the environment is there");
+    }
+
+    /// `devpocket operation resolve`.
+    pub async fn resolve(
+        &self,
+        name: &str,
+        resolution: Resolution,
+        instance_id: Option<i64>,
+    ) -> Result<Operation, ClientError> {
+        resolve(&self.client("admin"), name, resolution, instance_id).await
+    }
+
+    /// Somebody in the customer panel.
+    pub fn panel(&self, instance: i64, action: &PanelAction) {
+        let now = self.now();
+        self.account().panel(instance, action, now).expect("the panel can do that");
+    }
+
+    pub fn fault(&self, fault: Fault) -> u64 {
+        self.account().arm(fault).expect("the fault makes sense")
+    }
+
+    /// Lets time pass until the environment is ready.
+    pub async fn ready(&mut self, name: &str, limit: Duration) -> bool {
+        let name = name.to_owned();
+        self.until(limit, |world| world.is_ready(&name)).await
+    }
+}

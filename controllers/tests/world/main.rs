@@ -1,0 +1,3 @@
+//! Scenarios in the deterministic world.
+
+mod basics;
