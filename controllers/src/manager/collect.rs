@@ -20,11 +20,11 @@ const AT_MOST: usize = 500;
 /// Finished operations that may go. The newest of each verb on a machine that is still recorded
 /// stays: its number is the one the next name counts on from, and a machine whose purchase was
 /// forgotten would be bought again.
-pub fn expired<'a>(
-    operations: &'a [Arc<Operation>],
+pub fn expired(
+    operations: &[Arc<Operation>],
     is_recorded: impl Fn(&str) -> bool,
     now: Timestamp,
-) -> Vec<&'a Arc<Operation>> {
+) -> Vec<&Arc<Operation>> {
     let mut newest: BTreeMap<(&str, Verb), u64> = BTreeMap::new();
     for operation in operations {
         let key = (operation.spec.machine.as_str(), operation.spec.verb);

@@ -253,7 +253,7 @@ impl OperationReconciler {
                     let open =
                         matches!(status.phase, OperationPhase::Issued | OperationPhase::Unknown);
                     if open && operation.metadata.uid == issued.metadata.uid {
-                        transition::answer(status, reply.as_ref().map(Answer::clone), at);
+                        transition::answer(status, reply.as_ref(), at);
                     }
                 })
                 .await;

@@ -40,7 +40,7 @@ pub fn issue(status: &mut OperationStatus, issuer: &Issuer, now: Timestamp, time
 
 /// Records what came back. Knowledge of the one who sent it is final: it may follow `Issued`, or
 /// `Unknown` when somebody had stopped waiting for it.
-pub fn answer(status: &mut OperationStatus, reply: Result<Answer, &CloudError>, now: Timestamp) {
+pub fn answer(status: &mut OperationStatus, reply: Result<&Answer, &CloudError>, now: Timestamp) {
     status.ended_at = Some(now);
     status.held = None;
     match reply {
