@@ -118,12 +118,7 @@ pub(super) fn on_update(old: &Object, new: &Object) -> Vec<Cause> {
         Kind::Operation if old.field("spec") != new.field("spec") => {
             vec![refusal("spec", "cannot be changed: it is an intent, written before it is sent")]
         }
-        Kind::Machine => {
-            let order = |object: &Object| object.field("spec").get("order").cloned();
-            let changed = order(old).is_some() && order(old) != order(new);
-            let message = "cannot be changed: it is what was, or may have been, ordered";
-            changed.then(|| refusal("spec.order", message)).into_iter().collect()
-        }
+        Kind::Machine => order(old, new),
         Kind::Secret => secret(old, new),
         _ => Vec::new(),
     }
@@ -147,6 +142,24 @@ fn environment(old: &Object, new: &Object) -> Vec<Cause> {
         faults.push(refusal(&field, message));
     }
     faults
+}
+
+/// What is installed on a machine may change until the order is sent, and with each reinstall.
+const INSTALLED: [&str; 3] = ["image", "userDataDigest", "template"];
+
+/// What was decided to be bought, for how much and for whom is decided once.
+fn order(old: &Object, new: &Object) -> Vec<Cause> {
+    let bought = |object: &Object| {
+        let mut order = object.field("spec").get("order")?.clone();
+        if let Some(members) = order.as_object_mut() {
+            members.retain(|name, _| !INSTALLED.contains(&name.as_str()));
+        }
+        Some(order)
+    };
+    let before = bought(old);
+    let changed = before.is_some() && before != bought(new);
+    let message = "cannot be changed: it is what was, or may have been, bought";
+    changed.then(|| refusal("spec.order", message)).into_iter().collect()
 }
 
 /// Kubernetes' rules: the type of a Secret is fixed, and an immutable one keeps its values.

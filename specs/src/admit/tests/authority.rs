@@ -164,11 +164,21 @@ fn an_order_that_somebody_waits_for_is_not_deleted() {
 }
 
 #[test]
-fn an_order_is_decided_once() {
+fn what_is_bought_is_decided_once_and_what_is_installed_is_not() {
     let old = machine("Planned", true);
-    let dearer = json!({ "spec": { "order": { "price": { "cents": 1 } } } });
-    let status = Door::system().merge(&old, dearer).unwrap_err();
-    assert_eq!(status.details.causes[0].field, "spec.order");
+    for order in [
+        json!({ "price": { "cents": 1 } }),
+        json!({ "region": "UK" }),
+        json!({ "demand": { "cause": "other" } }),
+        json!(null),
+    ] {
+        let status = Door::system().merge(&old, json!({ "spec": { "order": order } })).unwrap_err();
+        assert_eq!(status.details.causes[0].field, "spec.order");
+    }
+    let installed = json!({ "image": "debian-12", "userDataDigest": "11", "template": {
+        "name": "python", "generation": 1,
+    }});
+    Door::system().merge(&old, json!({ "spec": { "order": installed } })).unwrap();
     let claim = json!({ "spec": { "claim": {
         "uid": Uuid::nil(), "namespace": "team-a", "name": "api", "at": now(),
     }}});
