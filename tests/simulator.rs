@@ -3,6 +3,8 @@
 
 #[path = "simulator/account.rs"]
 mod account;
+#[path = "simulator/client.rs"]
+mod client;
 #[path = "simulator/control.rs"]
 mod control;
 #[path = "simulator/durable.rs"]
