@@ -22,7 +22,7 @@ async fn the_panel_stops_a_machine_and_no_audit_says_so() {
         ..CreateInstance::default()
     };
     world.control.panel_purchase(&other).await.unwrap();
-    match world.control.panel("demo", PanelAction::Start).await {
+    match world.control.panel("dem", PanelAction::Start).await {
         Err(ControlError::Refused { status: 409, message }) => {
             assert!(message.contains(&id.to_string()) && message.contains("somebody"), "{message}");
         }
