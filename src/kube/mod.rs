@@ -1,1 +1,215 @@
+//! The Kubernetes-style API over the store, as kubectl, kube-rs and everything that speaks to a
+//! Kubernetes API server expect it.
+//!
+//! # A request's way
+//! [`handle`] authenticates it, [`path`] says what the path names, the verb follows from the
+//! method, the [`Authorizer`](crate::access::Authorizer) decides, and one module answers:
+//! [`discovery`], [`read`] (get, list), [`watch`], [`write`] (create, update, patch, apply, delete),
+//! or one of the parts only DevPocket has ([`plan`], [`approval`], [`resolve`], [`undelete`]).
+//! Kinds come from the table in `specs`; nothing here is written per kind except the rules in
+//! [`rules`] and those parts.
+//!
+//! # Guarantees
+//! - Every write passes `specs::admit` and the store's compare-and-swap. Where the client named no
+//!   `resourceVersion`, a lost race is tried again on the new state, at most
+//!   [`write::ATTEMPTS`] times.
+//! - `dryRun=All` writes nothing, on every verb. A parameter that is not understood is refused where
+//!   ignoring it could write.
+//! - Lists and watches send the bytes the store made at commit; nothing is serialised per reader
+//!   (Secrets excepted: their values are opened for each answer, the stored bytes stay sealed).
+//! - A watch ends when it said it would, also when nothing happens.
+//!
+//! # Caveats
+//! `limit` is accepted and the whole list returned: lists come from memory, and a page would cost
+//! as much. Tables, OpenAPI and `deletecollection` are not served.
 
+mod approval;
+mod body;
+mod call;
+mod catalogue;
+mod discovery;
+mod fit;
+mod params;
+mod path;
+mod plan;
+mod read;
+mod reply;
+mod resolve;
+mod reviews;
+mod rules;
+mod secrets;
+mod select;
+mod undelete;
+mod watch;
+mod write;
+
+use std::sync::Arc;
+
+use axum::extract::Request;
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::response::Response;
+use devpocket_specs::status::{Reason, Status};
+
+use crate::access::{Attributes, Decision, User};
+use crate::server::{AppState, refuse};
+use call::Call;
+
+pub use approval::ApprovalRequest;
+pub use catalogue::{CatalogueView, RegionPrice, SizeView};
+pub use plan::EnvironmentPlan;
+pub use resolve::ResolveRequest;
+
+use path::{Part, ResourcePath, Target};
+
+/// Answers a request whose path begins with `prefix`.
+pub async fn handle(state: Arc<AppState>, prefix: &str, request: Request) -> Response {
+    match answer(state, prefix, request).await {
+        Ok(response) => response,
+        Err(status) => {
+            if status.reason == Reason::InternalError {
+                tracing::error!("{}", status.message);
+            }
+            refuse(&status)
+        }
+    }
+}
+
+/// The user with the bearer token in these headers.
+pub fn authenticate(state: &AppState, headers: &HeaderMap) -> Result<User, Status> {
+    let unauthorized = |message| Status::new(Reason::Unauthorized, message);
+    let Some(value) = headers.get(header::AUTHORIZATION) else {
+        return Err(unauthorized("a bearer token is required"));
+    };
+    let token = value.to_str().ok().and_then(|text| {
+        let (scheme, token) = text.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    });
+    token
+        .and_then(|token| state.tokens.authenticate(token))
+        .cloned()
+        .ok_or_else(|| unauthorized("the token is not valid"))
+}
+
+async fn answer(state: Arc<AppState>, prefix: &str, request: Request) -> Result<Response, Status> {
+    let user = authenticate(&state, request.headers())?;
+    let full_path = request.uri().path().to_owned();
+    let path = full_path.strip_prefix(prefix).unwrap_or(&full_path);
+    let Some(target) = path::parse(path) else {
+        let message = format!("the server could not find the requested resource: {path}");
+        return Err(Status::new(Reason::NotFound, message));
+    };
+    let (parts, body) = request.into_parts();
+    let mut call = Call::new(state, user, parts)?;
+    let verb = verb(&call, &target)?;
+    let attributes = attributes(verb, &target, path);
+    if let Decision::Deny(why) = call.state.authorizer.authorize(&call.user, &attributes) {
+        return Err(forbidden(&call.user, &attributes, &why));
+    }
+    if call.method != Method::GET {
+        call.body = body::bytes(body).await?;
+    }
+    match target {
+        Target::Resource(resource) => resource_call(call, resource).await,
+        Target::SelfSubjectAccessReview => reviews::access(&call),
+        Target::SelfSubjectReview => Ok(reviews::whoami(&call)),
+        Target::Catalogue => catalogue::serve(&call.state),
+        meta => discovery::serve(&call, &meta),
+    }
+}
+
+async fn resource_call(call: Call, resource: ResourcePath) -> Result<Response, Status> {
+    let one = !resource.name.is_empty();
+    match (call.method.clone(), resource.part) {
+        (Method::GET, None) if !one && call.params.watch => watch::serve(call, resource).await,
+        (Method::GET, None) if !one => read::list(call, resource).await,
+        (Method::GET, None | Some(Part::Status)) => read::get(call, resource).await,
+        (Method::POST, None) => write::create(call, resource).await,
+        (Method::PUT, None | Some(Part::Status)) => write::update(call, resource).await,
+        (Method::PATCH, None | Some(Part::Status)) => write::patch(call, resource).await,
+        (Method::DELETE, None) => write::delete(call, resource).await,
+        (Method::GET, Some(Part::Plan)) => plan::stored(call, resource).await,
+        (Method::POST, Some(Part::Plan)) => plan::proposed(call, resource).await,
+        (Method::POST, Some(Part::Approval)) => approval::approve(call, resource).await,
+        (Method::POST, Some(Part::Undelete)) => undelete::undelete(call, resource).await,
+        (Method::POST, Some(Part::Resolve)) => resolve::resolve(call, resource).await,
+        _ => Err(method_not_allowed(&call.method)),
+    }
+}
+
+/// The Kubernetes verb of a request; 405 where the method does not fit the path.
+fn verb(call: &Call, target: &Target) -> Result<&'static str, Status> {
+    let not_allowed = || method_not_allowed(&call.method);
+    let Target::Resource(resource) = target else {
+        let review = matches!(target, Target::SelfSubjectAccessReview | Target::SelfSubjectReview);
+        let wanted = if review { Method::POST } else { Method::GET };
+        let verb = if review { "create" } else { "get" };
+        return if call.method == wanted { Ok(verb) } else { Err(not_allowed()) };
+    };
+    let one = !resource.name.is_empty();
+    let verb = match (call.method.as_str(), one) {
+        ("GET", false) if call.params.watch => "watch",
+        ("GET", false) => "list",
+        ("GET", true) => "get",
+        ("POST", true) if resource.part == Some(Part::Approval) => "approve",
+        ("POST", true) if resource.part.is_some() => "create",
+        // A namespaced object cannot be created in all namespaces at once.
+        ("POST", false) if resource.kind.is_namespaced() && resource.namespace.is_empty() => {
+            return Err(not_allowed());
+        }
+        ("POST", false) => "create",
+        ("PUT", true) => "update",
+        ("PATCH", true) => "patch",
+        ("DELETE", true) => "delete",
+        _ => return Err(not_allowed()),
+    };
+    let allowed = match resource.part {
+        None => true,
+        Some(Part::Approval) => verb == "approve",
+        Some(part) => part.verbs().contains(&verb),
+    };
+    if allowed { Ok(verb) } else { Err(not_allowed()) }
+}
+
+fn attributes(verb: &str, target: &Target, path: &str) -> Attributes {
+    let verb = verb.to_owned();
+    match target {
+        Target::Resource(resource) => {
+            let info = resource.kind.info();
+            Attributes {
+                verb,
+                group: info.group.to_owned(),
+                version: info.version.to_owned(),
+                resource: info.plural.to_owned(),
+                subresource: resource.part.map_or(String::new(), |part| part.word().to_owned()),
+                namespace: resource.namespace.clone(),
+                name: resource.name.clone(),
+                path: String::new(),
+            }
+        }
+        _ => Attributes { verb, path: path.to_owned(), ..Attributes::default() },
+    }
+}
+
+fn forbidden(user: &User, attributes: &Attributes, why: &str) -> Status {
+    let what = if attributes.resource.is_empty() {
+        attributes.path.clone()
+    } else {
+        let slash = if attributes.subresource.is_empty() { "" } else { "/" };
+        format!("{}{slash}{}", attributes.resource, attributes.subresource)
+    };
+    let message = format!("user {:?} cannot {} {what}: {why}", user.name, attributes.verb);
+    let mut status = Status::new(Reason::Forbidden, message);
+    status.details.group.clone_from(&attributes.group);
+    status.details.kind.clone_from(&attributes.resource);
+    status.details.name.clone_from(&attributes.name);
+    status
+}
+
+fn method_not_allowed(method: &Method) -> Status {
+    Status::new(Reason::MethodNotAllowed, format!("{method} is not allowed here"))
+}
+
+/// An answer with a document.
+fn document(code: StatusCode, value: &serde_json::Value) -> Response {
+    crate::server::json(code, value)
+}

@@ -1,1 +1,71 @@
+//! The HTTP server: one listener, one router, and what every request passes before a handler.
+//!
+//! # A request's way
+//! [`listen`] accepts it (bounded connections, bounded headers, a deadline for sending them), gives
+//! it a request id, [`gate`] refuses foreign `Host` and `Origin` headers, and the router hands it to
+//! [`health`], the metrics, or the Kubernetes-style API ([`crate::kube`]) under [`KUBE_PREFIX`].
+//! The API authenticates and authorizes by itself; nothing but `/health*` answers without a token
+//! (`/metrics` also answers loopback).
+//!
+//! # Guarantees
+//! - Every refusal is a Kubernetes `Status` in JSON and carries the request id.
+//! - After [`AppState::shutdown`] is cancelled no connection is accepted, watches end, requests
+//!   under way finish within [`limits::DRAIN`].
+//!
+//! # Caveats
+//! No TLS yet, so [`Server::bind`] refuses to listen off loopback unless told to (a proxy in
+//! front). A browser on the same machine could reach a loopback listener through a name it
+//! resolves there (DNS rebinding), which is what the `Host` check is for.
 
+pub mod limits;
+
+mod gate;
+mod health;
+mod listen;
+mod reply;
+mod request;
+mod state;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::from_fn_with_state;
+use axum::response::Response;
+use axum::routing::{any, get};
+use devpocket_specs::status::{Reason, Status};
+
+pub use gate::AllowedHosts;
+pub use listen::{Exposure, Server, ServerError};
+pub use reply::{json, refuse};
+pub use request::{Peer, RequestId};
+pub use state::{AppState, Build, MetricsText, Probe, StoreProbe};
+
+/// Where the Kubernetes-style API lives: the path of a kubeconfig's `server:`.
+pub const KUBE_PREFIX: &str = "/kube";
+
+/// Everything the server answers.
+pub fn router(state: Arc<AppState>) -> Router {
+    // Routes that come later (`/api/v1`, WebSockets) are added here, beside the API.
+    Router::new()
+        .route("/health", get(health::health))
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
+        .route("/metrics", get(health::metrics))
+        .route("/kube", any(kube))
+        .route("/kube/", any(kube))
+        .route("/kube/{*path}", any(kube))
+        .fallback(nothing_here)
+        .layer(from_fn_with_state(state.clone(), gate::check))
+        .layer(from_fn_with_state(state.clone(), request::identify))
+        .with_state(state)
+}
+
+async fn kube(State(state): State<Arc<AppState>>, request: Request) -> Response {
+    crate::kube::handle(state, KUBE_PREFIX, request).await
+}
+
+async fn nothing_here() -> Response {
+    let message = format!("nothing is served here; the API is under {KUBE_PREFIX}");
+    refuse(&Status::new(Reason::NotFound, message))
+}

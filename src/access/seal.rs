@@ -1,0 +1,276 @@
+//! Sealing: the values of Secrets are encrypted before they reach the store.
+//!
+//! # Guarantees
+//! - What the store, the change log, the caches and a database dump hold is
+//!   `sealed:v1:KEYID:BASE64(nonce || ciphertext || tag)`: XChaCha20-Poly1305 with a fresh random
+//!   24-byte nonce for every value, so equal values do not look equal.
+//! - A sealed value is bound to its place (namespace, name of the Secret, key): copied elsewhere in
+//!   the database it does not open. It is *not* bound to the uid, so that a Secret deleted and
+//!   restored from a dump still opens.
+//!
+//! # Assumptions
+//! The key is kept apart from the database. Who holds both reads everything.
+//!
+//! # Caveats
+//! Names of keys and lengths of values are visible. Rotation works by adding keys: the first seals,
+//! all open.
+
+use std::fmt;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use devpocket_specs::plan::hex;
+use devpocket_specs::secret::SEALED_PREFIX;
+use sha2::{Digest, Sha256};
+
+/// Bytes of a key.
+pub const KEY_BYTES: usize = 32;
+const NONCE_BYTES: usize = 24;
+const VERSION: &str = "v1";
+
+/// Why something was not sealed or opened. Never holds a value.
+#[derive(Debug, thiserror::Error)]
+pub enum SealError {
+    #[error("the operating system gave no random bytes: {0}")]
+    Random(#[from] getrandom::Error),
+    #[error("cannot read the sealing key {path}: {source}")]
+    ReadKey {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("cannot write the sealing key {path}: {source}")]
+    WriteKey {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("the sealing key must be {KEY_BYTES} bytes in base64")]
+    BadKey,
+    #[error("there is no sealing key")]
+    NoKey,
+    #[error("{place} is not in a sealed form this version knows")]
+    BadForm { place: String },
+    #[error("{place} is sealed with key {key_id}, which is not configured")]
+    UnknownKey { place: String, key_id: String },
+    #[error("{place} does not open: it was altered, or moved here from elsewhere")]
+    DoesNotOpen { place: String },
+    #[error("{place} could not be encrypted")]
+    Encrypt { place: String },
+}
+
+/// Where a value lives; part of what is authenticated.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    pub namespace: &'a str,
+    pub name: &'a str,
+    pub key: &'a str,
+}
+
+impl Place<'_> {
+    /// Length-prefixed, so that no two places give the same bytes.
+    fn aad(&self) -> Vec<u8> {
+        let mut aad = b"devpocket secret ".to_vec();
+        for part in [self.namespace, self.name, self.key] {
+            aad.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            aad.extend_from_slice(part.as_bytes());
+        }
+        aad
+    }
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "key {:?} of secret {}/{}", self.key, self.namespace, self.name)
+    }
+}
+
+/// Seals with its first key, opens with any of them.
+pub struct Sealer {
+    keys: Vec<(String, XChaCha20Poly1305)>,
+}
+
+impl fmt::Debug for Sealer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.keys.iter().map(|(id, _)| id)).finish()
+    }
+}
+
+impl Sealer {
+    /// One key.
+    pub fn new(key: [u8; KEY_BYTES]) -> Sealer {
+        Sealer { keys: vec![(key_id(&key), XChaCha20Poly1305::new(&key.into()))] }
+    }
+
+    /// Keys as configured: base64, separated by commas or white space; the first seals.
+    pub fn from_text(text: &str) -> Result<Sealer, SealError> {
+        let mut keys = Vec::new();
+        for word in text.split([',', ' ', '\n', '\r', '\t']).filter(|word| !word.is_empty()) {
+            let bytes = STANDARD.decode(word).map_err(|_| SealError::BadKey)?;
+            let key: [u8; KEY_BYTES] = bytes.try_into().map_err(|_| SealError::BadKey)?;
+            keys.push((key_id(&key), XChaCha20Poly1305::new(&key.into())));
+        }
+        if keys.is_empty() { Err(SealError::NoKey) } else { Ok(Sealer { keys }) }
+    }
+
+    /// The keys in this file; made with one new key, readable by its owner only, if it is not
+    /// there.
+    pub fn from_file(path: &Path) -> Result<Sealer, SealError> {
+        let read = |source| SealError::ReadKey { path: path.to_owned(), source };
+        match std::fs::read_to_string(path) {
+            Ok(text) => Sealer::from_text(&text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let key = new_key()?;
+                match write_new(path, &key) {
+                    Ok(()) => Sealer::from_text(&key),
+                    // Another process was faster: its key counts.
+                    Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                        Sealer::from_text(&std::fs::read_to_string(path).map_err(read)?)
+                    }
+                    Err(source) => Err(SealError::WriteKey { path: path.to_owned(), source }),
+                }
+            }
+            Err(source) => Err(read(source)),
+        }
+    }
+
+    /// Encrypts a value for its place.
+    pub fn seal(&self, place: Place<'_>, value: &[u8]) -> Result<String, SealError> {
+        let (id, cipher) = self.keys.first().ok_or(SealError::NoKey)?;
+        let mut nonce = [0; NONCE_BYTES];
+        getrandom::fill(&mut nonce)?;
+        let payload = Payload { msg: value, aad: &place.aad() };
+        let ciphertext = cipher
+            .encrypt(&XNonce::from(nonce), payload)
+            .map_err(|_| SealError::Encrypt { place: place.to_string() })?;
+        let mut bytes = nonce.to_vec();
+        bytes.extend_from_slice(&ciphertext);
+        Ok(format!("{SEALED_PREFIX}{VERSION}:{id}:{}", STANDARD.encode(bytes)))
+    }
+
+    /// Decrypts what [`Sealer::seal`] made for the same place.
+    pub fn open(&self, place: Place<'_>, sealed: &str) -> Result<Vec<u8>, SealError> {
+        let bad_form = || SealError::BadForm { place: place.to_string() };
+        let rest = sealed.strip_prefix(SEALED_PREFIX).ok_or_else(bad_form)?;
+        let rest = rest.strip_prefix(VERSION).and_then(|rest| rest.strip_prefix(':'));
+        let (id, text) = rest.and_then(|rest| rest.split_once(':')).ok_or_else(bad_form)?;
+        let bytes = STANDARD.decode(text).map_err(|_| bad_form())?;
+        let (nonce, ciphertext) = bytes.split_first_chunk::<NONCE_BYTES>().ok_or_else(bad_form)?;
+        let Some((_, cipher)) = self.keys.iter().find(|(known, _)| known == id) else {
+            return Err(SealError::UnknownKey { place: place.to_string(), key_id: id.to_owned() });
+        };
+        let payload = Payload { msg: ciphertext, aad: &place.aad() };
+        cipher
+            .decrypt(&XNonce::from(*nonce), payload)
+            .map_err(|_| SealError::DoesNotOpen { place: place.to_string() })
+    }
+}
+
+/// A new key in the form [`Sealer::from_text`] reads.
+pub fn new_key() -> Result<String, SealError> {
+    let mut key = [0; KEY_BYTES];
+    getrandom::fill(&mut key)?;
+    Ok(STANDARD.encode(key))
+}
+
+/// Names a key without telling anything about it.
+fn key_id(key: &[u8; KEY_BYTES]) -> String {
+    let digest = Sha256::new().chain_update(b"devpocket key id ").chain_update(key).finalize();
+    hex(&digest[..4])
+}
+
+/// Appears under its name only when it is complete: a process killed while writing must not leave
+/// half a key that the next start refuses.
+fn write_new(path: &Path, key: &str) -> std::io::Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.new", std::process::id()));
+    let draft = path.with_file_name(name);
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&draft)?;
+    writeln!(file, "{key}")?;
+    file.sync_all()?;
+    // A hard link, unlike a rename, does not replace a key that appeared meanwhile.
+    let linked = std::fs::hard_link(&draft, path);
+    std::fs::remove_file(&draft)?;
+    linked
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HERE: Place<'static> = Place { namespace: "team-a", name: "db", key: "password" };
+
+    #[test]
+    fn opens_only_where_it_was_sealed() {
+        let sealer = Sealer::new([7; KEY_BYTES]);
+        let sealed = sealer.seal(HERE, b"hunter2").unwrap();
+        assert!(sealed.starts_with("sealed:v1:"), "{sealed}");
+        assert!(!sealed.contains("hunter2"));
+        assert_eq!(sealer.open(HERE, &sealed).unwrap(), b"hunter2");
+        for place in [
+            Place { namespace: "team-b", ..HERE },
+            Place { name: "d", key: "bpassword", ..HERE },
+            Place { key: "user", ..HERE },
+        ] {
+            let error = sealer.open(place, &sealed).unwrap_err();
+            assert!(matches!(error, SealError::DoesNotOpen { .. }), "{error}");
+        }
+    }
+
+    #[test]
+    fn equal_values_do_not_look_equal() {
+        let sealer = Sealer::new([7; KEY_BYTES]);
+        assert_ne!(sealer.seal(HERE, b"x").unwrap(), sealer.seal(HERE, b"x").unwrap());
+    }
+
+    #[test]
+    fn an_altered_value_does_not_open() {
+        let sealer = Sealer::new([7; KEY_BYTES]);
+        let sealed = sealer.seal(HERE, b"hunter2").unwrap();
+        let (head, text) = sealed.rsplit_once(':').unwrap();
+        let mut bytes = STANDARD.decode(text).unwrap();
+        bytes[NONCE_BYTES] ^= 1;
+        let altered = format!("{head}:{}", STANDARD.encode(bytes));
+        assert!(matches!(sealer.open(HERE, &altered), Err(SealError::DoesNotOpen { .. })));
+        for text in ["", "sealed:v2:aa:bb", "sealed:v1:aa", "sealed:v1:aa:AAAA", "aHVudGVyMg=="] {
+            assert!(sealer.open(HERE, text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_rotated_key_still_opens_what_it_sealed() {
+        let (old, new) = (new_key().unwrap(), new_key().unwrap());
+        let sealed = Sealer::from_text(&old).unwrap().seal(HERE, b"hunter2").unwrap();
+        let both = Sealer::from_text(&format!("{new}\n{old}\n")).unwrap();
+        assert_eq!(both.open(HERE, &sealed).unwrap(), b"hunter2");
+        let fresh = both.seal(HERE, b"hunter2").unwrap();
+        let only_new = Sealer::from_text(&new).unwrap();
+        assert_eq!(only_new.open(HERE, &fresh).unwrap(), b"hunter2");
+        assert!(matches!(only_new.open(HERE, &sealed), Err(SealError::UnknownKey { .. })));
+    }
+
+    #[test]
+    fn the_key_file_is_made_once_and_private() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sealing.key");
+        let sealed = Sealer::from_file(&path).unwrap().seal(HERE, b"x").unwrap();
+        assert_eq!(Sealer::from_file(&path).unwrap().open(HERE, &sealed).unwrap(), b"x");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
+        std::fs::write(&path, "not a key").unwrap();
+        assert!(matches!(Sealer::from_file(&path), Err(SealError::BadKey)));
+    }
+}

@@ -1,0 +1,60 @@
+//! One request, taken apart.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, header};
+use devpocket_specs::admit::Actor;
+use devpocket_specs::status::Status;
+
+use super::body::{self, Document};
+use super::params::Params;
+use crate::access::User;
+use crate::server::{AppState, Peer, RequestId};
+
+/// Characters of the `User-Agent` taken as field manager; Kubernetes' limit.
+const AGENT_CHARS: usize = 128;
+
+/// A request whose sender is known.
+pub(super) struct Call {
+    pub state: Arc<AppState>,
+    pub user: User,
+    pub method: Method,
+    pub params: Params,
+    pub headers: HeaderMap,
+    pub actor: Actor,
+    /// Empty until the request is authorized.
+    pub body: Bytes,
+}
+
+impl Call {
+    pub(super) fn new(state: Arc<AppState>, user: User, parts: Parts) -> Result<Call, Status> {
+        let params = Params::read(&parts.uri)?;
+        let request_id =
+            parts.extensions.get::<RequestId>().map_or(String::new(), |id| id.0.clone());
+        let address = parts.extensions.get::<Peer>().map(|peer| peer.0.to_string());
+        let manager = if params.field_manager.is_empty() {
+            agent(&parts.headers)
+        } else {
+            params.field_manager.clone()
+        };
+        let actor = Actor { user: user.name.clone(), manager, address, request_id };
+        let Parts { method, headers, .. } = parts;
+        Ok(Call { state, user, method, params, headers, actor, body: Bytes::new() })
+    }
+
+    /// The body as a document.
+    pub(super) fn document(&self) -> Result<Document, Status> {
+        body::object(&body::media_type(&self.headers), &self.body)
+    }
+}
+
+/// The field manager of a client that names none: its `User-Agent` up to the first slash, as
+/// Kubernetes does it.
+fn agent(headers: &HeaderMap) -> String {
+    let text = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+    let prefix = text.unwrap_or_default().split('/').next().unwrap_or_default().trim();
+    let prefix: String = prefix.chars().take(AGENT_CHARS).collect();
+    if prefix.is_empty() { "unknown".into() } else { prefix }
+}

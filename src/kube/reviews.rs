@@ -1,0 +1,66 @@
+//! What a client may ask about itself: who it is and what it may do.
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use devpocket_specs::status::Status;
+use serde_json::{Value, json};
+
+use super::call::Call;
+use super::document;
+use super::params::bad;
+use crate::access::{Attributes, Decision};
+
+/// `SelfSubjectAccessReview`: `kubectl auth can-i`.
+pub(super) fn access(call: &Call) -> Result<Response, Status> {
+    let body = call.document()?.value;
+    let spec = &body["spec"];
+    let resource = &spec["resourceAttributes"];
+    let path = &spec["nonResourceAttributes"];
+    let text = |value: &Value, name: &str| value[name].as_str().unwrap_or_default().to_owned();
+    let attributes = match (resource.is_object(), path.is_object()) {
+        (true, false) => Attributes {
+            verb: text(resource, "verb"),
+            group: text(resource, "group"),
+            version: text(resource, "version"),
+            resource: text(resource, "resource"),
+            subresource: text(resource, "subresource"),
+            namespace: text(resource, "namespace"),
+            name: text(resource, "name"),
+            path: String::new(),
+        },
+        (false, true) => Attributes {
+            verb: text(path, "verb"),
+            path: text(path, "path"),
+            ..Attributes::default()
+        },
+        _ => {
+            return Err(bad(
+                "spec: exactly one of resourceAttributes and nonResourceAttributes is required",
+            ));
+        }
+    };
+    let status = match call.state.authorizer.authorize(&call.user, &attributes) {
+        Decision::Allow => json!({"allowed": true}),
+        Decision::Deny(why) => json!({"allowed": false, "reason": why}),
+    };
+    let review = json!({
+        "kind": "SelfSubjectAccessReview",
+        "apiVersion": "authorization.k8s.io/v1",
+        "metadata": {},
+        "spec": spec,
+        "status": status,
+    });
+    Ok(document(StatusCode::CREATED, &review))
+}
+
+/// `SelfSubjectReview`: `kubectl auth whoami`.
+pub(super) fn whoami(call: &Call) -> Response {
+    let user = json!({"username": call.user.name, "groups": call.user.groups});
+    let review = json!({
+        "kind": "SelfSubjectReview",
+        "apiVersion": "authentication.k8s.io/v1",
+        "metadata": {"creationTimestamp": call.state.clock.now()},
+        "status": {"userInfo": user},
+    });
+    document(StatusCode::CREATED, &review)
+}

@@ -1,0 +1,156 @@
+//! Rules that need more than one object. Each is looked at before the write, for a refusal that
+//! says what is wrong, and is a guard in the write's transaction, for the race in between.
+
+use devpocket_controllers::store::Guard;
+use devpocket_specs::admit::{Admitted, Change, Reference, references};
+use devpocket_specs::kind::Kind;
+use devpocket_specs::object::{Key, Object};
+use devpocket_specs::status::{Cause, Reason, Status};
+
+use crate::server::AppState;
+
+/// What must be gone before its namespace goes: there is nobody to look after it there.
+const KEEP_NAMESPACE: [Kind; 2] = [Kind::Environment, Kind::Secret];
+
+/// Name for people, unique in its namespace.
+const DISPLAY_NAME: &str = "/spec/displayName";
+
+/// Checks a change and returns what the store must check again.
+pub(super) async fn guards(
+    state: &AppState,
+    old: Option<&Object>,
+    admitted: &Admitted,
+) -> Result<Vec<Guard>, Status> {
+    let object = admitted.object();
+    match admitted.change() {
+        Change::None => Ok(Vec::new()),
+        Change::Delete => empty_namespace(state, object).await,
+        // Asked to go, but finalizers remain.
+        Change::Update if object.metadata.is_deleting() => empty_namespace(state, object).await,
+        Change::Create | Change::Update => {
+            let mut guards = existing(state, old, object).await?;
+            guards.extend(unique_name(state, old, object).await?);
+            Ok(guards)
+        }
+    }
+}
+
+/// What a new or changed field refers to exists.
+async fn existing(
+    state: &AppState,
+    old: Option<&Object>,
+    object: &Object,
+) -> Result<Vec<Guard>, Status> {
+    let before = old.map(references).unwrap_or_default();
+    let mut causes = Vec::new();
+    let mut guards = Vec::new();
+    for Reference { field, key } in references(object) {
+        if before.iter().any(|known| known.key == key) {
+            continue;
+        }
+        match state.store.get(&key).await? {
+            Some(found) if !found.metadata.is_deleting() => guards.push(Guard::Exists { key }),
+            Some(_) if key.kind == Kind::Namespace => return Err(terminating(object, &key)),
+            None if key.kind == Kind::Namespace => return Err(Status::not_found(&key)),
+            found => causes.push(missing(field, &key, found.is_some())),
+        }
+    }
+    if causes.is_empty() { Ok(guards) } else { Err(Status::invalid(&object.key(), causes)) }
+}
+
+fn missing(field: String, key: &Key, going: bool) -> Cause {
+    let singular = key.kind.info().singular;
+    let place = if key.namespace.is_empty() {
+        String::new()
+    } else {
+        format!(" in namespace {}", key.namespace)
+    };
+    let message = if going {
+        format!("is {:?}; that {singular} is being deleted", key.name)
+    } else {
+        format!("is {:?}; there is no such {singular}{place}", key.name)
+    };
+    let reason = "FieldValueNotFound".to_owned();
+    let code = Some(format!("unknown-{singular}"));
+    Cause { reason, message, field, code, ..Cause::default() }
+}
+
+fn terminating(object: &Object, namespace: &Key) -> Status {
+    let name = &namespace.name;
+    let message =
+        format!("{:?} cannot be created: namespace {name} is being deleted", object.metadata.name);
+    let mut status = Status::new(Reason::Forbidden, message).about(&object.key());
+    status.details.causes = vec![Cause {
+        reason: "NamespaceTerminating".into(),
+        message: format!("namespace {name} is being terminated"),
+        field: "metadata.namespace".into(),
+        ..Cause::default()
+    }];
+    status
+}
+
+/// No two environments of a namespace have the same name for people.
+async fn unique_name(
+    state: &AppState,
+    old: Option<&Object>,
+    object: &Object,
+) -> Result<Option<Guard>, Status> {
+    let name = |object: &Object| object.field("spec")["displayName"].as_str().map(str::to_owned);
+    let (before, Some(value)) = (old.and_then(name), name(object)) else { return Ok(None) };
+    if object.kind != Kind::Environment || before.as_ref() == Some(&value) {
+        return Ok(None);
+    }
+    let namespace = object.metadata.namespace.clone();
+    let others = state.store.list(object.kind, Some(&namespace)).await?;
+    let taken = others.items.iter().find(|other| {
+        other.uid() != object.uid() && other.field("spec")["displayName"].as_str() == Some(&value)
+    });
+    if let Some(other) = taken {
+        let cause = Cause {
+            reason: "FieldValueDuplicate".into(),
+            message: format!(
+                "is {value:?}; that is what environment {} is called",
+                other.metadata.name
+            ),
+            field: "spec.displayName".into(),
+            code: Some("name-taken".into()),
+            ..Cause::default()
+        };
+        return Err(Status::invalid(&object.key(), vec![cause]).with_code("name-taken"));
+    }
+    let (kind, pointer, except) = (object.kind, DISPLAY_NAME.to_owned(), object.uid());
+    Ok(Some(Guard::Unique { kind, namespace, pointer, value, except }))
+}
+
+/// A namespace goes only when nothing of worth is left in it.
+async fn empty_namespace(state: &AppState, object: &Object) -> Result<Vec<Guard>, Status> {
+    if object.kind != Kind::Namespace {
+        return Ok(Vec::new());
+    }
+    let name = object.metadata.name.clone();
+    let mut left = Vec::new();
+    let mut guards = Vec::new();
+    for kind in KEEP_NAMESPACE {
+        let count = state.store.list(kind, Some(&name)).await?.items.len();
+        let info = kind.info();
+        if count > 0 {
+            let word = if count == 1 { info.singular } else { info.plural };
+            left.push(format!("{count} {word}"));
+        }
+        guards.push(Guard::CountBelow {
+            kind,
+            namespace: Some(name.clone()),
+            labels: Default::default(),
+            limit: 1,
+            message: format!("namespace {name} has {}", info.plural),
+            code: "namespace-not-empty".into(),
+        });
+    }
+    if left.is_empty() {
+        return Ok(guards);
+    }
+    let message = format!("namespace {name} still has {}; delete them first", left.join(" and "));
+    Err(Status::new(Reason::Conflict, message)
+        .about(&object.key())
+        .with_code("namespace-not-empty"))
+}

@@ -1,0 +1,74 @@
+//! Which objects of a kind a request is about.
+
+use devpocket_controllers::store::Stored;
+use devpocket_specs::kind::Kind;
+use devpocket_specs::selector::{FieldSelector, LabelSelector};
+use devpocket_specs::status::Status;
+use serde_json::{Map, Value};
+
+use super::params::{Params, bad};
+use super::path::ResourcePath;
+
+/// Namespace, labels and fields.
+#[derive(Clone, Debug)]
+pub(super) struct Selection {
+    namespace: String,
+    labels: LabelSelector,
+    fields: FieldSelector,
+}
+
+impl Selection {
+    /// 400 for a field that cannot be selected on.
+    pub(super) fn new(resource: &ResourcePath, params: &Params) -> Result<Selection, Status> {
+        let fields = params.fields.clone().supported_by(&selectable(resource.kind));
+        let fields = fields.map_err(|error| bad(format!("fieldSelector: {error}")))?;
+        Ok(Selection {
+            namespace: resource.namespace.clone(),
+            labels: params.labels.clone(),
+            fields,
+        })
+    }
+
+    /// The namespace the store shall list; all of them when `None`.
+    pub(super) fn namespace(&self) -> Option<&str> {
+        if !self.namespace.is_empty() {
+            return Some(&self.namespace);
+        }
+        self.fields.required("metadata.namespace").filter(|namespace| !namespace.is_empty())
+    }
+
+    pub(super) fn matches(&self, stored: &Stored) -> bool {
+        let metadata = &stored.object.metadata;
+        let differs = |path, value: &str| self.fields.required(path).is_some_and(|v| v != value);
+        // What kubectl asks for most, before anything is copied for the general case.
+        if (!self.namespace.is_empty() && metadata.namespace != self.namespace)
+            || differs("metadata.name", &metadata.name)
+            || differs("metadata.namespace", &metadata.namespace)
+        {
+            return false;
+        }
+        if !self.labels.is_empty() {
+            let labels: Map<String, Value> =
+                metadata.labels.iter().map(|(k, v)| (k.clone(), v.as_str().into())).collect();
+            if !self.labels.matches_labels(Some(&labels)) {
+                return false;
+            }
+        }
+        self.fields.is_empty() || self.fields.matches(&stored.object.to_value())
+    }
+}
+
+/// The fields a kind can be selected by. A Secret's `data` never: answers would tell its values.
+fn selectable(kind: Kind) -> Vec<&'static str> {
+    let mut fields = vec!["metadata.name", "metadata.namespace"];
+    fields.extend_from_slice(match kind {
+        Kind::Event => {
+            &["involvedObject.*", "reason", "type", "reportingComponent", "source", "action"]
+        }
+        Kind::Secret => &["type"],
+        Kind::Namespace => &["status.phase"],
+        Kind::Lease => &["spec.holderIdentity"],
+        _ => &["spec.*", "status.*"],
+    });
+    fields
+}

@@ -1,0 +1,319 @@
+//! Watch: changes of a kind as they happen, one JSON document a line.
+//!
+//! # Guarantees
+//! - A watch that starts at revision R sees every change after R that its selection touches, in
+//!   commit order. An object that leaves the selection is DELETED, one that enters it ADDED.
+//! - It ends after `timeoutSeconds`, when the server stops, or when the reader falls behind; never
+//!   with a silent gap. A bookmark just before the end lets the reader go on from there.
+//! - History that is no longer kept is 410: as the HTTP answer where it is known at the start, else
+//!   as an ERROR event.
+//!
+//! # Caveats
+//! What the store calls slow ends without an ERROR event: the reader may go on from the last
+//! revision it saw, and every client does so after a plain end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::http::StatusCode;
+use axum::response::Response;
+use devpocket_controllers::store::{
+    EventType, Listing, Revision, Stored, Watch, WatchError, WatchEvent, WatchItem,
+};
+use devpocket_specs::kind::Kind;
+use devpocket_specs::status::{Cause, Reason, Status};
+use futures::{FutureExt as _, StreamExt as _, stream};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::call::Call;
+use super::params::{Match, Params};
+use super::path::ResourcePath;
+use super::read::{reached, revision};
+use super::reply;
+use super::select::Selection;
+use crate::access::seal::Sealer;
+
+/// How long a watch lasts whose client does not say; Kubernetes' minimum.
+const DEFAULT: Duration = Duration::from_secs(30 * 60);
+/// The longest watch: a client that went away without a word is noticed by then.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+/// Time between bookmarks; Kubernetes sends about one a minute.
+const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
+
+/// Marks the bookmark after which the initial objects are complete.
+const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
+
+/// Where a watch begins.
+#[derive(Debug, PartialEq, Eq)]
+enum Start {
+    /// With every object there is, at least as new as the revision; the end of them is marked if
+    /// the client asked for a streamed list.
+    Objects { at_least: Revision, marked: bool },
+    /// With the first change after now.
+    Now,
+    /// With the first change after a revision.
+    After(Revision),
+}
+
+/// Answers with a stream that lasts as long as the watch.
+pub(super) async fn serve(call: Call, resource: ResourcePath) -> Result<Response, Status> {
+    let selection = Selection::new(&resource, &call.params)?;
+    let start = start(&call.params)?;
+    let (state, kind) = (call.state, resource.kind);
+    let (after, initial) = match start {
+        Start::After(revision) => {
+            reached(&state, revision).await?;
+            (revision, None)
+        }
+        Start::Now => (state.store.revision().await?, None),
+        Start::Objects { at_least, marked } => {
+            reached(&state, at_least).await?;
+            let listing = state.store.list(kind, selection.namespace()).await?;
+            (listing.revision, Some((listing, marked && call.params.allow_watch_bookmarks)))
+        }
+    };
+    let mut source = state.store.watch(kind, after).await?;
+    // A history that is too short is best told before the answer has begun.
+    let mut first = source.next().now_or_never().flatten();
+    if let Some(Err(WatchError::Expired { .. })) = &first
+        && let Some(Err(error)) = first.take()
+    {
+        return Err(Status::new(Reason::Expired, error.to_string()));
+    }
+    let initial = match initial {
+        Some((listing, marked)) => {
+            initial_events(kind, &listing, &selection, &state.sealer, marked)?
+        }
+        None => Vec::new(),
+    };
+    let lasts = call.params.timeout_seconds.filter(|seconds| *seconds > 0);
+    let lasts = lasts.map_or(DEFAULT, Duration::from_secs).min(LONGEST);
+    let now = Instant::now();
+    let reader = Reader {
+        source: stream::iter(first).chain(source).boxed(),
+        kind,
+        selection,
+        sealer: state.sealer.clone(),
+        bookmarks: call.params.allow_watch_bookmarks,
+        seen: after,
+        told: after,
+        ends: now + lasts,
+        next_bookmark: now + BOOKMARK_EVERY,
+        shutdown: state.shutdown.clone(),
+        over: false,
+    };
+    let live = stream::unfold(reader, |mut reader| async move {
+        let line = reader.next().await?;
+        Some((line, reader))
+    });
+    let lines = stream::iter(initial).chain(live).map(Ok::<Bytes, std::convert::Infallible>);
+    Ok(reply::document(StatusCode::OK, Body::from_stream(lines)))
+}
+
+fn start(params: &Params) -> Result<Start, Status> {
+    let version = params.resource_version.as_str();
+    match (params.send_initial_events, params.resource_version_match) {
+        (Some(_), None) => {
+            return Err(invalid(
+                "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+            ));
+        }
+        (Some(_), Some(Match::Exact)) => {
+            return Err(invalid(
+                "Unsupported value: \"Exact\": supported values: \"NotOlderThan\"",
+            ));
+        }
+        (None, Some(_)) => {
+            return Err(invalid(
+                "Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents \
+                 is provided",
+            ));
+        }
+        _ => {}
+    }
+    let given = if matches!(version, "" | "0") { None } else { Some(revision(version)?) };
+    Ok(match (params.send_initial_events, given) {
+        (Some(true), given) => Start::Objects { at_least: given.unwrap_or(0), marked: true },
+        (None, None) => Start::Objects { at_least: 0, marked: false },
+        (Some(false), None) => Start::Now,
+        (_, Some(revision)) => Start::After(revision),
+    })
+}
+
+/// client-go falls back to list and watch on this refusal, so its shape matters.
+fn invalid(message: &str) -> Status {
+    let mut status = Status::new(
+        Reason::Invalid,
+        format!("ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: {message}"),
+    );
+    status.details.group = "meta.k8s.io".into();
+    status.details.kind = "ListOptions".into();
+    status.details.causes = vec![Cause {
+        reason: "FieldValueForbidden".into(),
+        message: message.to_owned(),
+        field: "resourceVersionMatch".into(),
+        ..Cause::default()
+    }];
+    status
+}
+
+fn initial_events(
+    kind: Kind,
+    listing: &Listing,
+    selection: &Selection,
+    sealer: &Sealer,
+    marked: bool,
+) -> Result<Vec<Bytes>, Status> {
+    let selected = listing.items.iter().filter(|stored| selection.matches(stored));
+    let mut lines = selected
+        .map(|stored| Ok(line("ADDED", &reply::bytes(sealer, stored)?)))
+        .collect::<Result<Vec<Bytes>, Status>>()?;
+    if marked {
+        lines.push(bookmark(kind, listing.revision, true));
+    }
+    Ok(lines)
+}
+
+/// A live watch of one client.
+struct Reader {
+    source: Watch,
+    kind: Kind,
+    selection: Selection,
+    sealer: Arc<Sealer>,
+    bookmarks: bool,
+    /// Everything up to this revision has been looked at.
+    seen: Revision,
+    /// The client knows that.
+    told: Revision,
+    ends: Instant,
+    next_bookmark: Instant,
+    shutdown: CancellationToken,
+    over: bool,
+}
+
+impl Reader {
+    /// The next line; none when the watch is over.
+    async fn next(&mut self) -> Option<Bytes> {
+        while !self.over {
+            tokio::select! {
+                biased;
+                () = self.shutdown.cancelled() => return self.last_words(),
+                () = tokio::time::sleep_until(self.ends) => return self.last_words(),
+                () = tokio::time::sleep_until(self.next_bookmark), if self.bookmarks => {
+                    self.next_bookmark = Instant::now() + BOOKMARK_EVERY;
+                    if let Some(line) = self.bookmark() {
+                        return Some(line);
+                    }
+                }
+                item = self.source.next() => match item {
+                    Some(Ok(WatchItem::Progress(revision))) => {
+                        self.seen = self.seen.max(revision);
+                    }
+                    Some(Ok(WatchItem::Event(event))) => {
+                        self.seen = event.revision;
+                        if let Some(line) = self.line(&event) {
+                            self.told = event.revision;
+                            return Some(line);
+                        }
+                    }
+                    Some(Err(WatchError::Expired { requested, oldest })) => {
+                        self.over = true;
+                        let error = WatchError::Expired { requested, oldest };
+                        return Some(error_line(&Status::new(Reason::Expired, error.to_string())));
+                    }
+                    Some(Err(error)) => {
+                        tracing::info!(kind = %self.kind, %error, "a watch ended early");
+                        return self.last_words();
+                    }
+                    None => return self.last_words(),
+                },
+            }
+        }
+        None
+    }
+
+    /// Tells the client once how far it has come, so that it goes on from there.
+    fn last_words(&mut self) -> Option<Bytes> {
+        self.over = true;
+        if self.bookmarks { self.bookmark() } else { None }
+    }
+
+    fn bookmark(&mut self) -> Option<Bytes> {
+        if self.seen == self.told {
+            return None;
+        }
+        self.told = self.seen;
+        Some(bookmark(self.kind, self.seen, false))
+    }
+
+    /// What an event means for this selection.
+    fn line(&mut self, event: &WatchEvent) -> Option<Bytes> {
+        let before = match (&event.previous, event.event) {
+            (Some(previous), _) => self.selection.matches(previous),
+            (None, EventType::Deleted) => self.selection.matches(&event.object),
+            (None, _) => false,
+        };
+        let after = event.event != EventType::Deleted && self.selection.matches(&event.object);
+        let (word, object) = match (before, after) {
+            (false, false) => return None,
+            (false, true) => ("ADDED", event.object.clone()),
+            (true, true) => ("MODIFIED", event.object.clone()),
+            (true, false) => ("DELETED", gone(event)),
+        };
+        match reply::bytes(&self.sealer, &object) {
+            Ok(bytes) => Some(line(word, &bytes)),
+            Err(status) => {
+                // A Secret that does not open: the reader must not believe it unchanged.
+                tracing::error!("{}", status.message);
+                self.over = true;
+                Some(error_line(&status))
+            }
+        }
+    }
+}
+
+/// The object as the selection last saw it, at the revision at which it left.
+fn gone(event: &WatchEvent) -> Arc<Stored> {
+    match (&event.previous, event.event) {
+        (Some(previous), EventType::Added | EventType::Modified) => {
+            let mut object = previous.object.clone();
+            object.metadata.resource_version = Some(event.revision.to_string());
+            Arc::new(Stored::new(object))
+        }
+        _ => event.object.clone(),
+    }
+}
+
+/// One event around bytes that are JSON already.
+fn line(word: &str, object: &[u8]) -> Bytes {
+    let mut line = Vec::with_capacity(object.len() + 40);
+    line.extend_from_slice(b"{\"type\":\"");
+    line.extend_from_slice(word.as_bytes());
+    line.extend_from_slice(b"\",\"object\":");
+    line.extend_from_slice(object);
+    line.extend_from_slice(b"}\n");
+    Bytes::from(line)
+}
+
+fn document_line(word: &str, object: &Value) -> Bytes {
+    line(word, object.to_string().as_bytes())
+}
+
+fn error_line(status: &Status) -> Bytes {
+    document_line("ERROR", &status.to_value())
+}
+
+fn bookmark(kind: Kind, revision: Revision, initial_end: bool) -> Bytes {
+    let mut object = json!({
+        "apiVersion": kind.api_version(),
+        "kind": kind.info().name,
+        "metadata": {"resourceVersion": revision.to_string(), "creationTimestamp": null},
+    });
+    if initial_end {
+        object["metadata"]["annotations"] = json!({INITIAL_EVENTS_END: "true"});
+    }
+    document_line("BOOKMARK", &object)
+}

@@ -1,0 +1,71 @@
+//! `/health`, `/health/live`, `/health/ready` and `/metrics`.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use devpocket_specs::status::{Reason, Status};
+use serde_json::{Value, json};
+
+use super::limits::PROBE;
+use super::reply::{self, refuse};
+use super::request::Peer;
+use super::state::AppState;
+use crate::kube::authenticate;
+
+/// The process runs. Never looks further: restarting does not mend a database that is away.
+pub(super) async fn live() -> Response {
+    reply::json(StatusCode::OK, &json!({"status": "ok"}))
+}
+
+/// Whether requests should be sent here, with what is wrong.
+pub(super) async fn ready(State(state): State<Arc<AppState>>) -> Response {
+    let (code, document) = checked(&state).await;
+    reply::json(code, &document)
+}
+
+/// The same as `ready`, with which build this is.
+pub(super) async fn health(State(state): State<Arc<AppState>>) -> Response {
+    let (code, mut document) = checked(&state).await;
+    document["version"] = state.build.version.into();
+    reply::json(code, &document)
+}
+
+async fn checked(state: &AppState) -> (StatusCode, Value) {
+    let mut checks = serde_json::Map::new();
+    let mut well = true;
+    for probe in &state.probes {
+        let problem = tokio::time::timeout(PROBE, probe.problem())
+            .await
+            .unwrap_or_else(|_| Some(format!("no answer within {} s", PROBE.as_secs())));
+        well &= problem.is_none();
+        checks.insert(probe.name().to_owned(), problem.as_deref().unwrap_or("ok").into());
+    }
+    if state.shutdown.is_cancelled() {
+        well = false;
+        checks.insert("shutdown".into(), "the server is stopping".into());
+    }
+    let (code, word) = if well {
+        (StatusCode::OK, "ok")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "unavailable")
+    };
+    (code, json!({"status": word, "checks": checks}))
+}
+
+/// Prometheus text, for those with a token and for loopback.
+pub(super) async fn metrics(State(state): State<Arc<AppState>>, request: Request) -> Response {
+    let local = request.extensions().get::<Peer>().is_some_and(|peer| peer.0.ip().is_loopback());
+    if !local && let Err(status) = authenticate(&state, request.headers()) {
+        return refuse(&status);
+    }
+    let Some(render) = &state.metrics else {
+        return refuse(&Status::new(Reason::NotFound, "no metrics are recorded here"));
+    };
+    let mut response = Response::new(Body::from(render()));
+    let content_type = HeaderValue::from_static("text/plain; version=0.0.4");
+    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    response
+}

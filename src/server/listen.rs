@@ -1,0 +1,161 @@
+//! The listener and its connections.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt as _;
+
+use super::limits::{ACCEPT_PAUSE, CONNECTIONS, DRAIN, HEADER_BYTES, HEADER_TIME, HEADERS};
+use super::request::Peer;
+use super::state::AppState;
+
+/// Why the server does not listen.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    #[error("{0} is in use by another process")]
+    Taken(SocketAddr),
+    #[error("{0} can be reached from other machines, and this server has no TLS of its own")]
+    NotLoopback(SocketAddr),
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        address: SocketAddr,
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Who may reach the listener.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Exposure {
+    /// This machine only.
+    #[default]
+    Loopback,
+    /// Anybody: something in front of it terminates TLS.
+    BehindProxy,
+}
+
+/// A bound listener that does not serve yet.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl Server {
+    /// Takes the address. Port 0 lets the system choose, see [`Server::address`].
+    pub async fn bind(address: SocketAddr, exposure: Exposure) -> Result<Server, ServerError> {
+        if exposure == Exposure::Loopback && !address.ip().is_loopback() {
+            return Err(ServerError::NotLoopback(address));
+        }
+        let refused = |source: io::Error| match source.kind() {
+            io::ErrorKind::AddrInUse => ServerError::Taken(address),
+            _ => ServerError::Listen { address, source },
+        };
+        let listener = TcpListener::bind(address).await.map_err(refused)?;
+        let address = listener.local_addr().map_err(refused)?;
+        Ok(Server { listener, address })
+    }
+
+    /// The address it listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until [`AppState::shutdown`] is cancelled and the connections are drained.
+    pub async fn serve(self, state: Arc<AppState>) {
+        let shutdown = state.shutdown.clone();
+        let router = super::router(state);
+        let connections = TaskTracker::new();
+        let room = Arc::new(Semaphore::new(CONNECTIONS));
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = shutdown.cancelled() => break,
+                accepted = accept(&self.listener, &room) => accepted,
+            };
+            let (stream, peer, permit) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            let service = router
+                .clone()
+                .map_request(move |request: hyper::Request<Incoming>| with_peer(request, peer));
+            let shutdown = shutdown.clone();
+            connections.spawn(async move {
+                if let Err(error) = converse(stream, service, shutdown).await {
+                    tracing::trace!(%error, %peer, "a connection ended early");
+                }
+                drop(permit);
+            });
+        }
+        drop(self.listener);
+        connections.close();
+        if tokio::time::timeout(DRAIN, connections.wait()).await.is_err() {
+            tracing::warn!("some requests were still under way after {} s", DRAIN.as_secs());
+        }
+    }
+}
+
+/// Serves one connection; once the server stops, only to the end of the request under way.
+async fn converse<S>(
+    stream: TcpStream,
+    service: S,
+    shutdown: CancellationToken,
+) -> Result<(), hyper::Error>
+where
+    S: tower::Service<hyper::Request<Incoming>, Response = Response, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
+{
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIME)
+        .max_headers(HEADERS)
+        .max_buf_size(HEADER_BYTES)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
+        .with_upgrades();
+    let mut connection = pin!(connection);
+    tokio::select! {
+        biased;
+        ended = connection.as_mut() => return ended,
+        () = shutdown.cancelled() => connection.as_mut().graceful_shutdown(),
+    }
+    connection.await
+}
+
+async fn accept(
+    listener: &TcpListener,
+    room: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let permit = room.clone().acquire_owned().await.map_err(io::Error::other)?;
+    let (stream, peer) = listener.accept().await?;
+    // Small replies and watch events must not wait for more to come.
+    stream.set_nodelay(true)?;
+    Ok((stream, peer, permit))
+}
+
+fn with_peer(request: hyper::Request<Incoming>, peer: SocketAddr) -> Request {
+    let mut request = request.map(Body::new);
+    request.extensions_mut().insert(Peer(peer));
+    request
+}

@@ -1,0 +1,67 @@
+//! Identity of a request: its id, and who is at the other end of the socket.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::HeaderValue;
+use axum::middleware::Next;
+use axum::response::Response;
+use tracing::Instrument as _;
+
+use super::limits::REQUEST_ID_CHARS;
+use super::state::AppState;
+
+const HEADER: &str = "x-request-id";
+
+/// Address of the client's end of the connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
+
+/// Ties the reply, the audit row and the log lines of a request together.
+#[derive(Clone, Debug)]
+pub struct RequestId(pub String);
+
+/// Takes the client's request id or makes one, echoes it, and logs the request under it.
+///
+/// The path is logged, the query and the bodies are not: they may hold what must not be in a log.
+pub(super) async fn identify(
+    State(state): State<Arc<AppState>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let id = chosen_id(&request).unwrap_or_else(|| state.ids.uid().to_string());
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let method = request.method().clone();
+    let path = request.uri().path().to_owned();
+    let span = tracing::info_span!("request", request_id = %id);
+    let started = tokio::time::Instant::now();
+    let mut response = next.run(request).instrument(span.clone()).await;
+    let took = started.elapsed();
+    let code = response.status().as_u16();
+    tracing::debug!(parent: &span, %method, path, code, took_us = took.as_micros() as u64, "answered");
+    metrics::histogram!("devpocket_http_request_seconds", "method" => method_label(&method), "code" => code.to_string())
+        .record(took.as_secs_f64());
+    let value = HeaderValue::from_str(&id).expect("request ids are checked to be plain ASCII");
+    response.headers_mut().insert(HEADER, value);
+    response
+}
+
+/// The methods there are; a made-up one must not make a time series.
+fn method_label(method: &axum::http::Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        _ => "other",
+    }
+}
+
+fn chosen_id(request: &Request) -> Option<String> {
+    let id = request.headers().get(HEADER)?.to_str().ok()?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let fits = !id.is_empty() && id.len() <= REQUEST_ID_CHARS && id.chars().all(plain);
+    fits.then(|| id.to_owned())
+}

@@ -1,0 +1,71 @@
+//! What the handlers share.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use devpocket_controllers::clock::{Clock, Ids};
+use devpocket_controllers::store::Store;
+use devpocket_specs::catalogue::Catalogue;
+use tokio_util::sync::CancellationToken;
+
+use super::AllowedHosts;
+use crate::access::seal::Sealer;
+use crate::access::{Authorizer, Tokens};
+
+/// The metrics as Prometheus text, rendered when asked for.
+pub type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// Something that must work before requests should be sent here.
+#[async_trait]
+pub trait Probe: Send + Sync + 'static {
+    /// One word, such as `store`.
+    fn name(&self) -> &str;
+
+    /// A sentence about what is wrong, if anything is.
+    async fn problem(&self) -> Option<String>;
+}
+
+/// The store answers.
+pub struct StoreProbe(pub Arc<dyn Store>);
+
+#[async_trait]
+impl Probe for StoreProbe {
+    fn name(&self) -> &str {
+        "store"
+    }
+
+    async fn problem(&self) -> Option<String> {
+        self.0.revision().await.err().map(|error| error.to_string())
+    }
+}
+
+/// Which build this is, for `/version` and `/health`.
+#[derive(Clone, Copy, Debug)]
+pub struct Build {
+    pub version: &'static str,
+    pub commit: &'static str,
+}
+
+impl Default for Build {
+    fn default() -> Self {
+        Build { version: env!("CARGO_PKG_VERSION"), commit: "" }
+    }
+}
+
+/// Ports, keys and settings every handler uses. Shared behind an `Arc`.
+pub struct AppState {
+    pub store: Arc<dyn Store>,
+    pub clock: Arc<dyn Clock>,
+    pub ids: Arc<dyn Ids>,
+    pub catalogue: Arc<Catalogue>,
+    pub sealer: Arc<Sealer>,
+    pub authorizer: Arc<dyn Authorizer>,
+    pub tokens: Arc<Tokens>,
+    pub hosts: AllowedHosts,
+    /// Absent where no recorder is installed: `/metrics` is then 404.
+    pub metrics: Option<MetricsText>,
+    pub probes: Vec<Arc<dyn Probe>>,
+    /// Ends watches and the accept loop.
+    pub shutdown: CancellationToken,
+    pub build: Build,
+}
