@@ -34,12 +34,14 @@ pub fn check(write: &Write, current: Option<&Stored>) -> Result<(), StoreError> 
 
 /// Refuses what no store can hold, before it reaches one: in Postgres it would fail the whole
 /// batch it travels in.
-pub fn storable(object: &Object) -> Result<(), StoreError> {
-    let refuse = |message: String| StoreError::Unstorable { key: object.key(), message };
+pub fn storable(write: &Write) -> Result<(), StoreError> {
+    let object = write.admitted.object();
     let metadata = serde_json::to_value(&object.metadata).unwrap_or_default();
+    let actor = serde_json::to_value(&write.actor).unwrap_or_default();
     let body = object.body.iter().any(|(name, value)| name.contains('\0') || has_nul(value));
-    if body || has_nul(&metadata) {
-        return Err(refuse("it contains a NUL character".into()));
+    if body || has_nul(&metadata) || has_nul(&actor) {
+        let message = "it contains a NUL character".to_owned();
+        return Err(StoreError::Unstorable { key: object.key(), message });
     }
     Ok(())
 }

@@ -18,9 +18,12 @@ use async_trait::async_trait;
 use devpocket_specs::admit::{Actor, Change};
 use devpocket_specs::kind::Kind;
 use devpocket_specs::object::Key;
+use tokio::sync::watch;
 
 use crate::store::fanout::WATCH_BUFFER;
-use crate::store::{Listing, Revision, Store, StoreError, Stored, Watch, WatchError, Write};
+use crate::store::{
+    Listing, Revision, Store, StoreError, Stored, Watch, WatchError, WatchEvent, Write,
+};
 
 pub use probe::{Verdict, WriteProbe};
 use state::State;
@@ -118,6 +121,23 @@ impl MemoryStore {
     /// Every committed write since the store was made, in order.
     pub fn journal(&self) -> Vec<Commit> {
         self.lock().journal.clone()
+    }
+
+    /// Every object of every kind, as of one revision.
+    pub fn snapshot(&self) -> Result<Listing, StoreError> {
+        let state = self.available()?;
+        Ok(Listing { revision: state.revision, items: state.objects.values().cloned().collect() })
+    }
+
+    /// Changes of every kind after the cursor, and the revision up to which they are all.
+    pub fn changes(&self, cursor: Revision) -> Result<(Vec<WatchEvent>, Revision), StoreError> {
+        let state = self.available()?;
+        Ok((state.changes(cursor)?, state.revision))
+    }
+
+    /// Moves with each commit.
+    pub fn latest(&self) -> watch::Receiver<Revision> {
+        self.lock().latest.subscribe()
     }
 
     /// Watchers that still listen.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use devpocket_specs::admit::Change;
 use devpocket_specs::kind::Kind;
 use devpocket_specs::object::Key;
+use tokio::sync::watch;
 
 use super::{Commit, Limits};
 use crate::store::fanout::Fanout;
@@ -24,6 +25,7 @@ pub(super) struct State {
     pub journal: Vec<Commit>,
     pub fanout: Fanout,
     pub outage: Option<String>,
+    pub latest: watch::Sender<Revision>,
 }
 
 impl State {
@@ -41,6 +43,7 @@ impl State {
             journal: Vec::new(),
             fanout: Fanout::new(limits.watch_buffer),
             outage: None,
+            latest: watch::Sender::new(revision),
         }
     }
 
@@ -65,7 +68,7 @@ impl State {
         if let (Change::None, Some(current)) = (write.admitted.change(), &current) {
             return Ok(current.clone());
         }
-        commit::storable(write.admitted.object())?;
+        commit::storable(write)?;
         self.check_uid(write)?;
         for guard in &write.guards {
             if !self.holds(guard, &key) {
@@ -79,6 +82,7 @@ impl State {
     fn apply(&mut self, write: &Write, event: WatchEvent) -> Result<Arc<Stored>, StoreError> {
         let stored = event.object.clone();
         self.revision = event.revision;
+        self.latest.send_replace(event.revision);
         match event.event {
             EventType::Deleted => self.objects.remove(&stored.key()),
             EventType::Added | EventType::Modified => {
@@ -131,6 +135,15 @@ impl State {
                 commit::keyed_guard_holds(guard, self.objects.get(key).map(|o| &o.object))
             }
         }
+    }
+
+    /// Changes of every kind after the cursor.
+    pub fn changes(&self, cursor: Revision) -> Result<Vec<WatchEvent>, StoreError> {
+        if cursor < self.compacted {
+            return Err(StoreError::Expired { requested: cursor, oldest: self.compacted });
+        }
+        let from = self.log.partition_point(|event| event.revision <= cursor);
+        Ok(self.log.range(from..).cloned().collect())
     }
 
     pub fn watch(&mut self, kind: Kind, after: Revision) -> Result<Watch, StoreError> {

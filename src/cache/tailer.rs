@@ -1,0 +1,156 @@
+//! The one reader of the log in a process.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::{counter, gauge, histogram};
+use tokio::sync::{broadcast, watch};
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+use devpocket_controllers::store::{Revision, StoreError, WatchEvent};
+
+use super::Shared;
+use crate::store::Committed;
+
+const RETRY_FIRST: Duration = Duration::from_millis(50);
+const RETRY_MAX: Duration = Duration::from_secs(1);
+
+/// Follows the source for as long as the task lives.
+pub(super) async fn run(shared: Arc<Shared>, committed: broadcast::Receiver<Arc<Committed>>) {
+    let latest = shared.source.latest();
+    let mut tailer = Tailer { shared, committed: Some(committed), latest };
+    let mut wait = RETRY_FIRST;
+    loop {
+        let before = tailer.cursor();
+        let error = match tailer.follow().await {
+            Ended::Behind => match tailer.start_anew().await {
+                Ok(()) => continue,
+                Err(error) => error,
+            },
+            Ended::Failed(error) => error,
+        };
+        if tailer.cursor() > before {
+            wait = RETRY_FIRST;
+        }
+        // Watches stay open: they resume where they were, unless the history is gone by then.
+        tracing::warn!(%error, "the log cannot be followed, trying again");
+        sleep(wait).await;
+        wait = (wait * 2).min(RETRY_MAX);
+    }
+}
+
+enum Ended {
+    /// The log does not reach back to the cursor, or the store is older than the cursor.
+    Behind,
+    Failed(StoreError),
+}
+
+struct Tailer {
+    shared: Arc<Shared>,
+    /// None once the source hands nothing over.
+    committed: Option<broadcast::Receiver<Arc<Committed>>>,
+    latest: watch::Receiver<Revision>,
+}
+
+impl Tailer {
+    fn cursor(&self) -> Revision {
+        self.shared.read().revision
+    }
+
+    async fn follow(&mut self) -> Ended {
+        let mut tick = interval(self.shared.source.poll());
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            // Marked as seen before the log is read, so that no hint falls in between.
+            self.latest.borrow_and_update();
+            let cursor = self.cursor();
+            match self.shared.source.changes(cursor).await {
+                Ok(page) if page.upto < cursor => return Ended::Behind,
+                Ok(page) => {
+                    let more = !page.events.is_empty();
+                    if more {
+                        histogram!("devpocket_watch_lag_seconds").record(page.age.as_secs_f64());
+                    }
+                    self.apply(page.events, page.upto);
+                    if more {
+                        continue;
+                    }
+                }
+                Err(StoreError::Expired { .. }) => return Ended::Behind,
+                Err(error) => return Ended::Failed(error),
+            }
+            self.wait(&mut tick).await;
+        }
+    }
+
+    /// Takes over what this process commits, until the log has to be read.
+    async fn wait(&mut self, tick: &mut tokio::time::Interval) {
+        loop {
+            tokio::select! {
+                biased;
+                batch = receive(&mut self.committed) => match batch {
+                    Ok(batch) if batch.base == self.cursor() => {
+                        histogram!("devpocket_watch_lag_seconds")
+                            .record(batch.at.elapsed().as_secs_f64());
+                        self.apply(batch.events.clone(), batch.upto);
+                    }
+                    Ok(batch) if batch.upto <= self.cursor() => {}
+                    // Somebody else wrote in between, or this task was too slow.
+                    Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => return,
+                    Err(broadcast::error::RecvError::Closed) => self.committed = None,
+                },
+                () = self.shared.poke.notified() => return,
+                hint = self.latest.changed() => match hint {
+                    Ok(()) => {
+                        let latest = *self.latest.borrow_and_update();
+                        if latest > self.cursor() {
+                            return;
+                        }
+                    }
+                    // The source was closed; its log can still be read.
+                    Err(_) => {
+                        tick.tick().await;
+                        return;
+                    }
+                },
+                _ = tick.tick() => {
+                    self.tell_progress();
+                    return;
+                }
+            }
+        }
+    }
+
+    fn apply(&self, events: Vec<WatchEvent>, upto: Revision) {
+        self.shared.write().apply(events, upto);
+        self.shared.reached.send_replace(upto);
+    }
+
+    fn tell_progress(&self) {
+        let mut state = self.shared.write();
+        let revision = state.revision;
+        state.fanout.progress(revision);
+        gauge!("devpocket_watchers").set(state.fanout.len() as f64);
+        gauge!("devpocket_cache_objects").set(state.objects.len() as f64);
+        gauge!("devpocket_cache_revision").set(revision as f64);
+    }
+
+    async fn start_anew(&self) -> Result<(), StoreError> {
+        counter!("devpocket_cache_resets_total").increment(1);
+        let listing = self.shared.source.snapshot().await?;
+        tracing::warn!(revision = listing.revision, "the cache starts anew");
+        let revision = listing.revision;
+        self.shared.write().reset(listing);
+        self.shared.reached.send_replace(revision);
+        Ok(())
+    }
+}
+
+async fn receive(
+    committed: &mut Option<broadcast::Receiver<Arc<Committed>>>,
+) -> Result<Arc<Committed>, broadcast::error::RecvError> {
+    match committed {
+        Some(receiver) => receiver.recv().await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,51 @@
+//! Secrets of the installation itself: sealed by the caller, kept by name, never an object.
+
+use sqlx::{PgPool, Row};
+
+use devpocket_controllers::store::StoreError;
+
+use super::fault::Fault;
+
+/// A sealed value and how often it was replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SystemSecret {
+    /// What `crypto` made of it; never the value.
+    pub sealed: String,
+    /// 1 when first kept.
+    pub version: i64,
+}
+
+pub(super) async fn get(pool: &PgPool, name: &str) -> Result<Option<SystemSecret>, StoreError> {
+    let row = sqlx::query("SELECT sealed, version FROM system_secrets WHERE name = $1")
+        .bind(name)
+        .fetch_optional(pool)
+        .await
+        .map_err(Fault::from)?;
+    Ok(row.map(|row| SystemSecret { sealed: row.get("sealed"), version: row.get("version") }))
+}
+
+/// Keeps `sealed` under the name if its version is still `replaces` (0: there is none yet).
+/// Answers what is kept now: whoever loses a race uses the winner's.
+pub(super) async fn put(
+    pool: &PgPool,
+    name: &str,
+    sealed: &str,
+    replaces: i64,
+) -> Result<SystemSecret, StoreError> {
+    let sql = if replaces == 0 {
+        "INSERT INTO system_secrets (name, sealed, version, updated_at) \
+         VALUES ($1, $2, $3 + 1, clock_timestamp()) ON CONFLICT (name) DO NOTHING"
+    } else {
+        "UPDATE system_secrets SET sealed = $2, version = $3 + 1, updated_at = clock_timestamp() \
+         WHERE name = $1 AND version = $3"
+    };
+    sqlx::query(sql)
+        .bind(name)
+        .bind(sealed)
+        .bind(replaces)
+        .execute(pool)
+        .await
+        .map_err(Fault::from)?;
+    let gone = || StoreError::Corrupt(format!("the system secret {name} is gone"));
+    get(pool, name).await?.ok_or_else(gone)
+}
