@@ -114,9 +114,10 @@ impl CachedStore {
         // Subscribed before the snapshot, so that no batch falls between the two.
         let committed = source.committed();
         let listing = source.snapshot().await?;
+        let window = tailer::recent(&*source, listing.revision).await;
         let shared = Arc::new(Shared {
             reached: watch::Sender::new(listing.revision),
-            state: RwLock::new(State::new(options, listing)),
+            state: RwLock::new(State::new(options, listing, window)),
             poke: Notify::new(),
             source,
         });

@@ -16,6 +16,12 @@ use super::CacheOptions;
 /// What an event weighs besides its document: the parsed object, keys, pointers.
 const EVENT_OVERHEAD: usize = 512;
 
+/// Changes after a revision, up to where a listing begins.
+pub(super) struct Past {
+    pub after: Revision,
+    pub events: Vec<WatchEvent>,
+}
+
 pub(super) struct State {
     options: CacheOptions,
     pub revision: Revision,
@@ -28,8 +34,9 @@ pub(super) struct State {
 }
 
 impl State {
-    pub fn new(options: CacheOptions, listing: Listing) -> State {
-        State {
+    /// `past` is what the log holds from some revision up to the listing.
+    pub fn new(options: CacheOptions, listing: Listing, past: Option<Past>) -> State {
+        let mut state = State {
             options,
             revision: listing.revision,
             objects: listing.items.into_iter().map(|item| (item.key(), item)).collect(),
@@ -37,14 +44,19 @@ impl State {
             window_bytes: 0,
             oldest: listing.revision,
             fanout: Fanout::new(options.watch_buffer),
+        };
+        if let Some(past) = past {
+            state.oldest = past.after;
+            past.events.into_iter().for_each(|event| state.remember(event));
         }
+        state
     }
 
     /// Begins anew. Watchers are told to list: what they missed is not known.
     pub fn reset(&mut self, listing: Listing) {
         let requested = self.revision;
         self.fanout.close(&WatchError::Expired { requested, oldest: listing.revision });
-        *self = State::new(self.options, listing);
+        *self = State::new(self.options, listing, None);
     }
 
     /// Takes in the changes up to `upto`, which are all there are.

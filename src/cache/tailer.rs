@@ -9,7 +9,8 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use devpocket_controllers::store::{Revision, StoreError, WatchEvent};
 
-use super::Shared;
+use super::state::Past;
+use super::{Shared, Source};
 use crate::store::Committed;
 
 const RETRY_FIRST: Duration = Duration::from_millis(50);
@@ -144,6 +145,32 @@ impl Tailer {
         self.shared.reached.send_replace(revision);
         Ok(())
     }
+}
+
+/// Revisions before its start that a cache reads from the log, so that the clients of a process
+/// that was restarted need not list again.
+const RECENT: Revision = 2_000;
+
+/// What the log holds of the time right before `upto`; none if that cannot be had.
+pub(super) async fn recent(source: &dyn Source, upto: Revision) -> Option<Past> {
+    let mut after = upto.saturating_sub(RECENT);
+    let mut events: Vec<WatchEvent> = Vec::new();
+    let mut cursor = after;
+    while cursor < upto {
+        match source.changes(cursor).await {
+            Ok(page) if page.upto <= cursor => return None,
+            Ok(page) => {
+                cursor = page.upto;
+                events.extend(page.events.into_iter().filter(|event| event.revision <= upto));
+            }
+            Err(StoreError::Expired { oldest, .. }) if oldest > cursor => {
+                (after, cursor) = (oldest.min(upto), oldest);
+                events.clear();
+            }
+            Err(_) => return None,
+        }
+    }
+    Some(Past { after, events })
 }
 
 async fn receive(

@@ -6,12 +6,13 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream;
 use sqlx::{PgPool, Row};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use devpocket_controllers::store::{
     Listing, Revision, StoreError, Stored, Watch, WatchError, WatchEvent, WatchItem,

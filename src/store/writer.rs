@@ -12,12 +12,12 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use metrics::{counter, histogram};
 use sqlx::{ConnectOptions, Connection, PgConnection, Row};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use devpocket_controllers::store::{Revision, StoreError, Stored, Write};
 

@@ -3,4 +3,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod cases;
+mod conformance;
+mod mutation;
+mod objects;
 mod schema;
+mod worlds;
