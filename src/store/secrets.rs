@@ -34,9 +34,9 @@ pub(super) async fn put(
 ) -> Result<SystemSecret, StoreError> {
     let sql = if replaces == 0 {
         "INSERT INTO system_secrets (name, sealed, version, updated_at) \
-         VALUES ($1, $2, $3 + 1, clock_timestamp()) ON CONFLICT (name) DO NOTHING"
+         VALUES ($1, $2, $3::bigint + 1, clock_timestamp()) ON CONFLICT (name) DO NOTHING"
     } else {
-        "UPDATE system_secrets SET sealed = $2, version = $3 + 1, updated_at = clock_timestamp() \
+        "UPDATE system_secrets SET sealed = $2, version = $3::bigint + 1, updated_at = clock_timestamp() \
          WHERE name = $1 AND version = $3"
     };
     sqlx::query(sql)
