@@ -11,6 +11,8 @@ pub mod crypto;
 pub mod embedded;
 pub mod kube;
 pub mod manifest;
+pub mod node;
+pub mod serve;
 pub mod server;
 pub mod simulator;
 pub mod store;

@@ -14,7 +14,7 @@ mod tests;
 
 pub use dotenv::{Dotenv, DotenvError};
 pub use settings::{CONTABO_SIMULATED_NOTE, ServeConfig, Warning};
-pub use source::{ConfigError, ServeArgs, Source};
+pub use source::{ConfigError, MigrateArgs, ServeArgs, Source};
 
 /// Everything wrong with the configuration.
 #[derive(Debug, thiserror::Error)]
@@ -35,5 +35,25 @@ impl ServeConfig {
             .map_err(|error| ConfigErrors(vec![ConfigError::from(error)]))?;
         let mut source = Source::new(args, std::env::vars().collect(), dotenv);
         settings::read(&mut source, today)
+    }
+}
+
+impl MigrateArgs {
+    /// The database's address, found as `serve` finds it.
+    pub fn database_url(&self) -> Result<crate::contabo::Sensitive, ConfigErrors> {
+        let args = ServeArgs {
+            env_file: self.env_file.clone(),
+            database_url: self.database_url.clone(),
+            database_url_file: self.database_url_file.clone(),
+            ..ServeArgs::default()
+        };
+        let dotenv = Dotenv::load(args.env_file.as_deref())
+            .map_err(|error| ConfigErrors(vec![ConfigError::from(error)]))?;
+        let mut source = Source::new(&args, std::env::vars().collect(), dotenv);
+        let url = settings::database_url(&mut source);
+        match source.errors.is_empty() {
+            true => Ok(url),
+            false => Err(ConfigErrors(source.errors)),
+        }
     }
 }

@@ -83,7 +83,8 @@ pub fn read(source: &mut Source, today: Date) -> Result<(ServeConfig, Vec<Warnin
     }
 }
 
-fn database_url(source: &mut Source) -> Sensitive {
+/// The database's address, or a fault.
+pub fn database_url(source: &mut Source) -> Sensitive {
     let expected = "postgresql://user:password@host:5432/name";
     let text = source.required_secret("DATABASE_URL", "DATABASE_URL_FILE", expected);
     if text.is_empty() {

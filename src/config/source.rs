@@ -86,6 +86,22 @@ pub struct ServeArgs {
     pub log_format: Option<String>,
 }
 
+/// The flags of `devpocket migrate`.
+#[derive(Args, Clone, Debug, Default)]
+pub struct MigrateArgs {
+    /// Read variables from this file instead of ./.env
+    #[arg(long, value_name = "FILE")]
+    pub env_file: Option<PathBuf>,
+    /// Where Postgres is: postgresql://user:password@host:5432/name
+    #[arg(long, value_name = "URL")]
+    pub database_url: Option<String>,
+    #[arg(long, value_name = "FILE", help = "File that holds DATABASE_URL")]
+    pub database_url_file: Option<String>,
+    /// Only say what would be done
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
 /// One fault of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {

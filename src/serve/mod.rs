@@ -1,0 +1,146 @@
+//! `devpocket serve` and `devpocket migrate`: production.
+
+use std::sync::Arc;
+
+use devpocket_controllers::clock::{Clock, Ids};
+use devpocket_controllers::manager::Settings;
+use jiff::tz::TimeZone;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::clock::{RandomIds, SystemClock};
+use crate::config::{ConfigErrors, MigrateArgs, ServeArgs, ServeConfig};
+use crate::contabo::{ContaboClient, SetupError};
+use crate::node::{Node, NodeConfig, NodeError};
+use crate::server::{Exposure, Server, ServerError};
+use crate::store::{self, PgOptions, SchemaError, SchemaStatus, UrlError};
+use crate::telemetry::{self, TelemetryError};
+
+/// What stops a start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error("{0}")]
+    Config(#[from] ConfigErrors),
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    #[error(transparent)]
+    Listen(#[from] ServerError),
+    #[error(transparent)]
+    Contabo(#[from] SetupError),
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    #[error("signals cannot be heard: {0}")]
+    Signals(std::io::Error),
+    #[error("DATABASE_URL: {0}")]
+    Url(#[from] UrlError),
+    #[error("the database cannot be reached: {0}")]
+    Connect(sqlx::Error),
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+}
+
+/// Serves until SIGTERM or Ctrl-C.
+pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
+    let clock = SystemClock::new();
+    let today = clock.now().to_zoned(TimeZone::UTC).date();
+    let (config, warnings) = ServeConfig::load(&args, today)?;
+    telemetry::start_logs(config.log_filter.as_deref(), config.log_json)?;
+    let metrics = telemetry::start_metrics()?;
+    for warning in &warnings {
+        tracing::warn!("{warning}");
+    }
+    let exposure = match args.behind_proxy {
+        true => Exposure::BehindProxy,
+        false => Exposure::Loopback,
+    };
+    let server = Server::bind((config.host, config.port).into(), exposure).await?;
+    prepare_schema(&config).await?;
+
+    let clock = Arc::new(clock);
+    let ids = Arc::new(RandomIds);
+    let cloud = ContaboClient::new(config.contabo.clone(), clock.clone(), ids.clone())?;
+    let node = Node::start(NodeConfig {
+        database_url: config.database_url.clone(),
+        cloud: Arc::new(cloud),
+        clock,
+        catalogue: Arc::new(config.catalogue.clone()),
+        admin_token: config.admin_token.clone(),
+        seal_key: config.seal_key.clone(),
+        server,
+        hosts: config.allowed_hosts.clone(),
+        settings: settings(&config, &*ids),
+        metrics: Some(metrics),
+        ids,
+    })
+    .await?;
+    tracing::info!(address = %node.address(), "serving");
+    stopped().await?;
+    tracing::info!("stopping: what was begun is finished first");
+    node.stop().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Limits of a new installation, and this process's name in the lease.
+fn settings(config: &ServeConfig, ids: &dyn Ids) -> Settings {
+    let mut settings = Settings::new(format!("devpocket-{}", ids.uid()));
+    settings.first.monthly_budget = config.monthly_budget.clone();
+    settings.first.unknown_purchase = config.unknown_purchase;
+    settings
+}
+
+/// An empty database is set up; one of another version is refused, unchanged.
+async fn prepare_schema(config: &ServeConfig) -> Result<(), ServeError> {
+    let pool = open(config.database_url.reveal()).await?;
+    let status = store::schema_status(&pool).await?;
+    if status == SchemaStatus::Empty {
+        store::migrate(&pool).await?;
+        tracing::info!("the database was empty and has its schema now");
+    } else {
+        status.check()?;
+    }
+    pool.close().await;
+    Ok(())
+}
+
+async fn open(url: &str) -> Result<sqlx::PgPool, ServeError> {
+    let options = PgOptions::from_url(url)?;
+    store::pool(&options.connect, 2).await.map_err(ServeError::Connect)
+}
+
+/// Waits for the first SIGTERM or SIGINT.
+pub async fn stopped() -> Result<(), ServeError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// What `migrate` did or would do.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Migration {
+    AlreadyCurrent,
+    Done,
+    WouldRun { at: i64 },
+}
+
+/// Brings the schema of the database up to this version.
+pub async fn migrate(args: &MigrateArgs) -> Result<Migration, ServeError> {
+    let url = args.database_url()?;
+    let pool = open(url.reveal()).await?;
+    let status = store::schema_status(&pool).await?;
+    let outcome = match status {
+        SchemaStatus::Current => Migration::AlreadyCurrent,
+        SchemaStatus::New { at, knows } => return Err(SchemaError::New { at, knows }.into()),
+        SchemaStatus::Empty if args.dry_run => Migration::WouldRun { at: 0 },
+        SchemaStatus::Old { at, .. } if args.dry_run => Migration::WouldRun { at },
+        SchemaStatus::Empty | SchemaStatus::Old { .. } => {
+            store::migrate(&pool).await?;
+            Migration::Done
+        }
+    };
+    pool.close().await;
+    Ok(outcome)
+}
