@@ -1,1 +1,263 @@
+//! `devpocket up`: all of DevPocket on one machine, with a simulated Contabo, on real parts: a
+//! Postgres of its own, real sockets, Contabo's wire protocol.
+//!
+//! It never reads `CONTABO_*`: whoever tries the product with production variables in the shell
+//! must not find a machine on the bill.
 
+mod args;
+mod demo;
+mod folder;
+mod screen;
+mod watch;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use devpocket_controllers::manager::Settings;
+use devpocket_specs::catalogue::Catalogue;
+use devpocket_specs::money::Money;
+use jiff::SignedDuration;
+
+use crate::access::seal::{SealError, new_key};
+use crate::access::{TokenError, new_token};
+use crate::clock::{RandomIds, SystemClock};
+use crate::contabo::{ContaboClient, ContaboConfig, Credentials, Sensitive, SetupError};
+use crate::context::{self, Context, ContextError, Contexts};
+use crate::embedded::{EmbeddedConfig, EmbeddedError, EmbeddedPostgres};
+use crate::node::{Node, NodeConfig, NodeError};
+use crate::serve::{ServeError, stopped};
+use crate::server::{Exposure, Server, ServerError};
+use crate::simulator::{self, Simulator, SimulatorClock, SimulatorConfig, SimulatorError};
+use crate::store::{self, PgOptions, SchemaError, UrlError};
+use crate::telemetry::{self, TelemetryError};
+
+pub use args::UpArgs;
+use folder::{Folder, FolderError, SecretError};
+use screen::Screen;
+
+/// Budget of the simulated account, so that the brake is there and does not bite at once.
+const BUDGET_CENTS: i64 = 50_000;
+/// Whoever watches should not wait a minute for a drift to be seen.
+const SWEEP_PERIOD: Duration = Duration::from_secs(2);
+const TRANSITION_PERIOD: Duration = Duration::from_millis(500);
+/// What was done less than this long ago may not show yet; the simulated lag is shorter.
+const LAG_ALLOWANCE_SECONDS: i64 = 2;
+/// Silence that proves absence here; on Contabo it is half an hour.
+const SETTLE_SECONDS: i64 = 20;
+
+/// What stops a start.
+#[derive(Debug, thiserror::Error)]
+pub enum UpError {
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    #[error(transparent)]
+    Embedded(#[from] EmbeddedError),
+    #[error(transparent)]
+    Listen(#[from] ServerError),
+    #[error(transparent)]
+    Simulator(#[from] SimulatorError),
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    #[error(transparent)]
+    Contabo(#[from] SetupError),
+    #[error(transparent)]
+    Context(#[from] ContextError),
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    #[error("a secret cannot be made: {0}")]
+    Secret(String),
+    #[error("the database: {0}")]
+    Url(#[from] UrlError),
+    #[error("the database cannot be reached: {0}")]
+    Connect(#[from] sqlx::Error),
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    #[error("the demo cannot be applied: {0}")]
+    Demo(#[from] demo::DemoError),
+    #[error(transparent)]
+    Signals(#[from] ServeError),
+    #[error("nothing was deleted")]
+    NotReset,
+    #[error("this program's own path is not known: {0}")]
+    Program(std::io::Error),
+}
+
+impl From<SecretError<SealError>> for UpError {
+    fn from(error: SecretError<SealError>) -> Self {
+        UpError::Secret(error.to_string())
+    }
+}
+
+impl From<SecretError<TokenError>> for UpError {
+    fn from(error: SecretError<TokenError>) -> Self {
+        UpError::Secret(error.to_string())
+    }
+}
+
+/// Runs until Ctrl-C.
+pub async fn run(args: UpArgs) -> Result<(), UpError> {
+    telemetry::start_logs(Some(&args.log), None)?;
+    let screen = Screen::new();
+    screen.hello();
+    let folder = take_folder(&args, &screen)?;
+    let loopback = |port| SocketAddr::from(([127, 0, 0, 1], port));
+    let server = Server::bind(loopback(args.port), Exposure::Loopback).await?;
+    let clock = SystemClock::ahead_by(folder.clock_offset());
+    let simulator = start_simulator(&args, &folder, &clock).await?;
+
+    let postgres = start_postgres(&folder, &screen).await?;
+    let started = screen.start();
+    let node = start_node(&folder, &postgres, server, &simulator, clock).await;
+    let node = match node {
+        Ok(node) => node,
+        Err(error) => {
+            let _ = postgres.stop().await;
+            return Err(error);
+        }
+    };
+    write_context(&node, &folder)?;
+    screen.devpocket(started, node.address(), simulator.api_address());
+    let fresh = demo::apply(node.client()).await?;
+    let ended = watch::show(&node, &screen, fresh, simulator.control_address());
+    tokio::select! {
+        stop = stopped() => stop?,
+        () = ended => {}
+    }
+    screen.stopping();
+    node.stop().await;
+    simulator.shutdown().await;
+    postgres.stop().await?;
+    screen.stopped(folder.path(), args.ephemeral);
+    Ok(())
+}
+
+/// The folder, cleared if that was asked for and meant.
+fn take_folder(args: &UpArgs, screen: &Screen) -> Result<Folder, UpError> {
+    let path = match (&args.data, args.ephemeral) {
+        (_, true) => folder::fresh_path(),
+        (Some(path), _) => path.clone(),
+        (None, _) => folder::default_path()?,
+    };
+    let used = Folder::is_used(&path);
+    let folder = Folder::take(path, args.ephemeral)?;
+    if args.reset && used {
+        if !args.yes && !screen.confirm_reset(folder.path()) {
+            return Err(UpError::NotReset);
+        }
+        folder.clear()?;
+    }
+    Ok(folder)
+}
+
+async fn start_simulator(
+    args: &UpArgs,
+    folder: &Folder,
+    clock: &SystemClock,
+) -> Result<Simulator, UpError> {
+    let path = folder.path().to_owned();
+    let moved = clock.clone();
+    let shared = SimulatorClock::from(clock.clone());
+    let config = SimulatorConfig {
+        api: SocketAddr::from(([127, 0, 0, 1], args.simulator_port)),
+        control: SocketAddr::from(([127, 0, 0, 1], args.control_port)),
+        data: Some(folder.path().join("simulator")),
+        speed: Some(args.speed),
+        clock: SimulatorClock {
+            now: shared.now,
+            advance: Arc::new(move |by: SignedDuration| {
+                (shared.advance)(by);
+                // Kept at once: contracts must not grow younger after a kill -9.
+                if let Err(error) = Folder::keep_clock_offset(&path, moved.offset()) {
+                    tracing::warn!("the clock's offset cannot be kept: {error}");
+                }
+            }),
+        },
+        ..SimulatorConfig::in_memory(Default::default(), clock.clone().into())
+    };
+    Ok(Simulator::start(config).await?)
+}
+
+async fn start_postgres(folder: &Folder, screen: &Screen) -> Result<EmbeddedPostgres, UpError> {
+    let started = screen.start();
+    let config = EmbeddedConfig {
+        data: folder.path().to_owned(),
+        program: std::env::current_exe().map_err(UpError::Program)?,
+    };
+    let postgres = EmbeddedPostgres::start(&config, &|text: &str| screen.note(text)).await?;
+    screen.postgres(started, postgres.major, folder.path());
+    Ok(postgres)
+}
+
+async fn start_node(
+    folder: &Folder,
+    postgres: &EmbeddedPostgres,
+    server: Server,
+    simulator: &Simulator,
+    clock: SystemClock,
+) -> Result<Node, UpError> {
+    let url = postgres.url();
+    let pool = store::pool(&PgOptions::from_url(&url)?.connect, 2).await?;
+    store::migrate(&pool).await?;
+    pool.close().await;
+
+    let clock = Arc::new(clock);
+    let ids = Arc::new(RandomIds);
+    let contabo = ContaboConfig {
+        api_url: simulator.api_url(),
+        auth_url: simulator.auth_url(),
+        credentials: Credentials {
+            client_id: simulator::CLIENT_ID.into(),
+            client_secret: Sensitive::new(simulator::CLIENT_SECRET),
+            username: simulator::API_USER.into(),
+            password: Sensitive::new(simulator::API_PASSWORD),
+        },
+        simulated: true,
+    };
+    let cloud = ContaboClient::new(contabo, clock.clone(), ids.clone())?;
+    Ok(Node::start(NodeConfig {
+        database_url: Sensitive::new(url),
+        cloud: Arc::new(cloud),
+        clock,
+        ids,
+        catalogue: Arc::new(Catalogue::builtin().clone()),
+        admin_token: Sensitive::new(folder.secret("admin-token", new_token)?),
+        seal_key: Sensitive::new(folder.secret("seal-key", new_key)?),
+        server,
+        hosts: Vec::new(),
+        settings: settings(folder),
+        metrics: Some(telemetry::start_metrics()?),
+    })
+    .await?)
+}
+
+/// The folder's lock makes this the only process on this database, so the name in the lease can
+/// stay the same: the next start after a kill need not wait for the lease to run out.
+fn settings(folder: &Folder) -> Settings {
+    let mut settings = Settings::new(format!("up:{}", folder.path().display()));
+    settings.sweep_period = SWEEP_PERIOD;
+    settings.transition_period = TRANSITION_PERIOD;
+    settings.first.monthly_budget = Some(Money::eur(BUDGET_CENTS));
+    settings.first.lag_allowance_seconds = Some(LAG_ALLOWANCE_SECONDS);
+    settings.first.settle_seconds = Some(SETTLE_SECONDS);
+    settings
+}
+
+/// Lets the command line find this server.
+fn write_context(node: &Node, folder: &Folder) -> Result<(), UpError> {
+    let path: PathBuf = context::path()?;
+    let token = folder.secret("admin-token", new_token)?;
+    let mut contexts = Contexts::load(&path)?;
+    contexts.contexts.insert(
+        context::LOCAL.into(),
+        Context {
+            server: format!("http://{}", node.address()),
+            token: Sensitive::new(token),
+            namespace: context::DEFAULT_NAMESPACE.into(),
+        },
+    );
+    contexts.current.get_or_insert_with(|| context::LOCAL.into());
+    contexts.save(&path)?;
+    Ok(())
+}
