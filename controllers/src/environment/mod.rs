@@ -44,6 +44,7 @@ pub mod observed;
 mod ordering;
 mod plan;
 mod power;
+pub mod reconcile;
 mod release;
 pub mod rendered;
 mod report;

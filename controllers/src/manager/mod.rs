@@ -17,7 +17,6 @@ mod bootstrap;
 mod collect;
 pub mod mirrors;
 pub mod settings;
-mod stand_in;
 pub mod term;
 pub mod triggers;
 
@@ -34,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 use crate::client::Client;
 use crate::clock::{Clock, Ids, seed};
 use crate::cloud::Cloud;
+use crate::environment::reconcile::EnvironmentReconciler;
 use crate::guest::Guest;
 use crate::inventory::Inventory;
 use crate::machine::MachineReconciler;
@@ -41,7 +41,6 @@ use crate::operation::OperationReconciler;
 use crate::runtime::recorder::SYSTEM_NAMESPACE;
 use crate::runtime::{Controller, Elector, LeaderHandle, Recorder, Workqueue, backoff};
 use crate::store::Store;
-use stand_in::EnvironmentReconciler;
 
 use mirrors::Mirrors;
 pub use settings::{FirstInstallation, Settings};
@@ -168,7 +167,7 @@ impl Manager {
         let clock = &self.deps.clock;
         let environments = Controller::new(
             "environment",
-            EnvironmentReconciler::new(term.clone(), self.deps.guest.clone()),
+            EnvironmentReconciler::new(term.clone()),
             queues.environments.clone(),
             clock.clone(),
         );
