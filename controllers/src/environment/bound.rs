@@ -13,6 +13,7 @@ use super::want::wanted;
 use super::world::World;
 use super::{binding, display_name, drift, install, loss, ordering, power, report, requests};
 use crate::guard::hold;
+use crate::machine::state::word_state;
 
 /// When nothing but a newer look is missing, it is asked for again after this time.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(15);
@@ -33,6 +34,13 @@ impl<'a> Bound<'a> {
 
     pub fn called(&self) -> &'a str {
         super::acquire::called(self.machine)
+    }
+
+    /// What the last look means. The state in the record is decided by another controller, a
+    /// moment later than the look: what was seen is what is judged.
+    pub fn stage(&self) -> MachineState {
+        let seen = self.machine.status.seen.as_ref();
+        seen.map_or(self.machine.status.state, |seen| word_state(&seen.provider_status))
     }
 
     /// The operation under way, if there is one. There is at most one at a time by intent.
@@ -86,15 +94,9 @@ pub(super) fn plan(draft: &mut Draft<'_, '_>, bound: &Bound<'_>, replaced: &[&Ma
         return install::first(draft, bound);
     }
     loss::disk_replaced(draft, bound);
-    let state = bound.machine.status.state;
-    let settled = bound.machine.status.seen.as_ref().is_some_and(|s| s.power.is_some());
-    match state {
-        MachineState::Provisioning
-        | MachineState::Installing
-        | MachineState::Blocked
-        | MachineState::Error => preparing(draft, bound, state),
-        _ if settled => usable(draft, bound),
-        _ => preparing(draft, bound, state),
+    match bound.stage() {
+        MachineState::Running | MachineState::Stopped => usable(draft, bound),
+        stage => preparing(draft, bound, stage),
     }
 }
 

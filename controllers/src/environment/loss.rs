@@ -132,7 +132,7 @@ fn replaced_since(draft: &Draft<'_, '_>, bound: &Bound<'_>) -> Option<Timestamp>
 
 fn installing<'a>(bound: &Bound<'a>) -> Option<&'a Seen> {
     let seen = bound.machine.status.seen.as_ref()?;
-    (bound.machine.status.state == MachineState::Installing).then_some(seen)
+    (bound.stage() == MachineState::Installing).then_some(seen)
 }
 
 fn reinstalled_by_us(bound: &Bound<'_>) -> bool {

@@ -1,3 +1,4 @@
 //! Scenarios in the deterministic world.
 
 mod basics;
+mod environments;
