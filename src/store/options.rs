@@ -18,6 +18,9 @@ const READ_CONNECTIONS: u32 = 8;
 const POLL: Duration = Duration::from_secs(1);
 /// How long a write may wait for a database that is away before it is given up, undone.
 const WRITE_DEADLINE: Duration = Duration::from_secs(10);
+/// How long the outcome of a commit in doubt is asked for. Longer than the server keeps a
+/// transaction open whose client is gone.
+const RESOLVE_DEADLINE: Duration = Duration::from_secs(10);
 const MAINTENANCE: Duration = Duration::from_secs(60);
 
 /// Settings of a [`super::PgStore`].
@@ -29,6 +32,7 @@ pub struct PgOptions {
     pub notify: bool,
     pub poll: Duration,
     pub write_deadline: Duration,
+    pub resolve_deadline: Duration,
     pub partition_revisions: Revision,
     pub retain_revisions: Revision,
     pub retain: Duration,
@@ -76,6 +80,7 @@ impl PgOptions {
             notify: true,
             poll: POLL,
             write_deadline: WRITE_DEADLINE,
+            resolve_deadline: RESOLVE_DEADLINE,
             partition_revisions: PARTITION_REVISIONS,
             retain_revisions: RETAIN_REVISIONS,
             retain: RETAIN,

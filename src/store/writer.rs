@@ -34,9 +34,6 @@ pub const QUEUE_MAX: usize = 1_024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest a transaction may take as seen from here, above the server's own timeouts.
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long the outcome of a commit in doubt is asked for. Longer than the server keeps a
-/// transaction open whose client is gone.
-const RESOLVE_MAX: Duration = Duration::from_secs(10);
 const RETRY_FIRST: Duration = Duration::from_millis(20);
 const RETRY_MAX: Duration = Duration::from_secs(1);
 /// How often "the same again" is tried without the connection failing.
@@ -224,7 +221,7 @@ impl Writer {
     /// Finds out whether a transaction in doubt was committed; none if that cannot be known.
     async fn resolve(&mut self, prepared: &Prepared) -> Option<bool> {
         let last = prepared.events.last()?.revision;
-        let until = Instant::now() + RESOLVE_MAX;
+        let until = Instant::now() + self.options.resolve_deadline;
         let mut wait = RETRY_FIRST;
         loop {
             let outcome = async {

@@ -3,10 +3,15 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod audit;
 mod backup;
 mod cases;
 mod conformance;
+mod faults;
 mod mutation;
 mod objects;
+mod partitions;
+mod processes;
 mod schema;
+mod wire;
 mod worlds;

@@ -122,7 +122,13 @@ fn run(command: &mut Command) {
 /// Folder of Postgres' programs.
 pub fn bin_dir() -> PathBuf {
     static FOUND: OnceLock<PathBuf> = OnceLock::new();
-    FOUND.get_or_init(find_bin_dir).clone()
+    // A link in PATH leads to the folder with all of them, `pg_dump` included.
+    let resolve = || {
+        let folder = find_bin_dir();
+        let server = folder.join("initdb").canonicalize();
+        server.ok().and_then(|path| Some(path.parent()?.to_owned())).unwrap_or(folder)
+    };
+    FOUND.get_or_init(resolve).clone()
 }
 
 fn find_bin_dir() -> PathBuf {
