@@ -1,6 +1,7 @@
 //! What the decision does, rule by rule, and what holds for every history.
 
 mod acquire;
+mod acts;
 pub(crate) mod lab;
 mod loss;
 mod ordering;
