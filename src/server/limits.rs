@@ -6,8 +6,10 @@ use std::time::Duration;
 pub const CONNECTIONS: usize = 4096;
 /// Header fields of a request.
 pub const HEADERS: usize = 64;
-/// Bytes buffered while headers are read: the most a request line and headers may take.
+/// Bytes of a request line and headers together.
 pub const HEADER_BYTES: usize = 64 * 1024;
+/// Bytes read ahead on a connection.
+pub const READ_BYTES: usize = 128 * 1024;
 /// How long a client may take to send its headers.
 pub const HEADER_TIME: Duration = Duration::from_secs(15);
 /// Bytes of a request body; etcd's limit for an object, which Kubernetes inherits, is 1.5 MiB.

@@ -19,7 +19,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
-use super::limits::{ACCEPT_PAUSE, CONNECTIONS, DRAIN, HEADER_BYTES, HEADER_TIME, HEADERS};
+use super::limits::{
+    ACCEPT_PAUSE, CONNECTIONS, DRAIN, HEADER_BYTES, HEADER_TIME, HEADERS, READ_BYTES,
+};
 use super::request::Peer;
 use super::state::AppState;
 
@@ -131,7 +133,8 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIME)
         .max_headers(HEADERS)
-        .max_buf_size(HEADER_BYTES)
+        .max_header_size(HEADER_BYTES)
+        .max_buf_size(READ_BYTES)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
         .with_upgrades();
     let mut connection = pin!(connection);

@@ -1,10 +1,18 @@
 //! The Kubernetes-style API over a real socket, driven by the real `kube` client and, for what that
 //! client never sends, by plain HTTP.
 
+#[path = "../support/mod.rs"]
+mod support;
+
 mod apply;
 mod crud;
 mod doors;
 mod patches;
+mod plans;
+mod postgres;
 mod refusals;
+mod rules;
+mod secrets;
+mod server;
 mod watches;
 mod world;
