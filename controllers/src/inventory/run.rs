@@ -53,6 +53,8 @@ pub(super) struct State {
     last_sweep: Option<Duration>,
     last_look: Option<Duration>,
     sign_in_refused: bool,
+    /// The last list did not come about: asking sooner would not help a Contabo in trouble.
+    failed: bool,
     pub checked: bool,
     /// The tag in the account lags behind the database.
     pub mark_stale: bool,
@@ -134,7 +136,7 @@ impl Inventory {
         let sweep = self.sweep_due();
         let state = self.lock();
         let soon = state.last_look.unwrap_or_default() + self.term.settings.transition_period;
-        if state.sign_in_refused || soon >= sweep {
+        if state.failed || soon >= sweep {
             return sweep;
         }
         drop(state);
@@ -152,7 +154,7 @@ impl Inventory {
     }
 
     fn is_sweep_due(&self) -> bool {
-        let wanted = !self.lock().sign_in_refused
+        let wanted = !self.lock().failed
             && self.around().is_some_and(|around| around.records().wants_sweep());
         wanted || self.sweep_due() <= self.term.clock().monotonic()
     }
@@ -174,6 +176,7 @@ impl Inventory {
             let mut state = self.lock();
             state.last_sweep = Some(begun);
             state.last_look = Some(begun);
+            state.failed = swept.is_err();
             state.sign_in_refused =
                 matches!(&swept, Err(InventoryError::Cloud(CloudError::SignIn { .. })));
         }

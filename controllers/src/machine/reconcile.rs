@@ -48,6 +48,10 @@ impl MachineReconciler {
     async fn step(&self, key: &Key) -> Result<Outcome, ClientError> {
         let mirrors = &self.term.mirrors;
         let Some(machine) = mirrors.machines.get(key) else { return Ok(Outcome::Done) };
+        if !self.term.is_mirrored(&*machine).await {
+            return Ok(Outcome::retry("the mirrors do not follow"));
+        }
+        let Some(machine) = mirrors.machines.get(key) else { return Ok(Outcome::Done) };
         let Some(installation) = mirrors.installation() else { return Ok(Outcome::Done) };
         let operations = mirrors.operations_on(&machine.metadata.name);
         let operations: Vec<&Operation> = operations
@@ -168,7 +172,16 @@ impl MachineReconciler {
 
     /// Deletes the record and lets it go. Interrupted in between, the next pass finds it being
     /// deleted and does the rest.
+    ///
+    /// The operations are read once more, as of now: a record is gone for good, and with it the
+    /// only owner of what may have been bought.
     async fn forget(&self, machine: &Machine, message: &str) -> Result<Outcome, ClientError> {
+        let operations = self.term.client.list::<Operation>(None).await?;
+        let open =
+            |o: &Operation| o.spec.machine == machine.metadata.name && o.status.phase.is_open();
+        if operations.iter().any(open) {
+            return Ok(Outcome::retry("an operation on it is not settled"));
+        }
         if !machine.metadata.is_deleting() {
             self.tell(machine, Severity::Normal, "Forgotten", message).await;
             self.term.client.delete(&machine.key(), same(machine)).await?;

@@ -13,7 +13,7 @@ use futures::future::join;
 
 use crate::clock::{Clock, Ids, seed};
 use crate::runtime::Reflector;
-use crate::store::Store;
+use crate::store::{Revision, Store};
 
 /// One mirror of each kind that is decided on. Clones share them.
 #[derive(Clone)]
@@ -49,6 +49,15 @@ impl Mirrors {
         let own = join(self.environments.ready(), self.machines.ready());
         let rest = join(self.operations.ready(), self.installations.ready());
         join(own, join(rest, self.templates.ready())).await;
+    }
+
+    /// Completes once every kind has reached the revision. The kinds are followed one by one: a
+    /// record can be here before an older one of another kind that it refers to, and what is
+    /// merely late must not be taken for gone.
+    pub async fn reached(&self, revision: Revision) {
+        let own = join(self.environments.reached(revision), self.machines.reached(revision));
+        let rest = join(self.operations.reached(revision), self.installations.reached(revision));
+        join(own, join(rest, self.templates.reached(revision))).await;
     }
 
     /// The one Installation, once there is one.

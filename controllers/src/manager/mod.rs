@@ -159,8 +159,8 @@ impl Manager {
             }
             term.clock().sleep(START_AGAIN).await;
         };
-        // The record just made must be in the mirror before anything is decided.
-        term.mirrors.installations.reached(revision).await;
+        // The record just made must be in the mirrors before anything is decided.
+        term.mirrors.reached(revision).await;
     }
 
     async fn controllers(&self, term: &Term, queues: &Queues, stop: &CancellationToken) {

@@ -3,14 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use devpocket_specs::object::Resource;
 use jiff::Timestamp;
 
 use super::mirrors::Mirrors;
 use super::settings::Settings;
 use crate::client::Client;
-use crate::clock::Clock;
+use crate::clock::{Clock, timeout};
 use crate::cloud::Cloud;
 use crate::runtime::{LeaderHandle, Recorder};
+
+/// How long a pass waits for mirrors that trail before it is put off.
+const MIRROR_PATIENCE: Duration = Duration::from_secs(5);
 
 /// One term of leadership: its fenced client, and everything the controllers work with. Clones
 /// share it.
@@ -32,6 +36,14 @@ impl Term {
 
     pub fn now(&self) -> Timestamp {
         self.client.now()
+    }
+
+    /// Waits until the mirrors show everything up to this record; `false` when they do not follow
+    /// in time.
+    pub async fn is_mirrored<T: Resource>(&self, record: &T) -> bool {
+        let revision = record.metadata().revision().unwrap_or(0);
+        let reached = self.mirrors.reached(revision);
+        timeout(&**self.clock(), MIRROR_PATIENCE, reached).await.is_ok()
     }
 
     /// How long until `at`; nothing when it has passed.

@@ -67,6 +67,12 @@ impl OperationReconciler {
     }
 
     async fn step(&self, key: &Key) -> Result<Outcome, ClientError> {
+        let Some(operation) = self.term.mirrors.operations.get(key) else {
+            return Ok(Outcome::Done);
+        };
+        if !self.term.is_mirrored(&*operation).await {
+            return Ok(Outcome::retry("the mirrors do not follow"));
+        }
         let Some(around) = self.around(key) else { return Ok(Outcome::Done) };
         let siblings: Vec<&Operation> = around.siblings.iter().map(Arc::as_ref).collect();
         let world = World {

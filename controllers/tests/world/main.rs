@@ -1,4 +1,16 @@
-//! Scenarios in the deterministic world.
+//! Scenarios in the deterministic world: the real controllers, the one model of Contabo, a clock
+//! that is moved, and a switch that kills the process at any step.
 
+mod account;
 mod basics;
+mod crashes;
 mod environments;
+mod money;
+mod outside;
+mod quiet;
+mod seeds;
+
+use std::time::Duration;
+
+pub const MINUTE: Duration = Duration::from_secs(60);
+pub const HOUR: Duration = Duration::from_secs(3_600);

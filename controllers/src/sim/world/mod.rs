@@ -51,7 +51,11 @@ pub struct Options {
     /// In EUR cents; nothing: no budget.
     pub budget: Option<i64>,
     pub purchases_per_hour: u32,
+    /// How long a released machine can be taken back.
+    pub reclaim_after_seconds: i64,
     pub contabo: contabo::Settings,
+    /// For stories of weeks: looks and renews less often, so that they pass quickly.
+    pub unhurried: bool,
 }
 
 impl Default for Options {
@@ -61,7 +65,9 @@ impl Default for Options {
             unknown_purchase: UnknownPurchase::Hold,
             budget: Some(100_000),
             purchases_per_hour: 100,
+            reclaim_after_seconds: 3_600,
             contabo: contabo::Settings::default(),
+            unhurried: false,
         }
     }
 }
@@ -136,6 +142,14 @@ impl World {
         let mut settings = Settings::new(format!("process-{}", self.started));
         settings.first.monthly_budget = self.options.budget.map(Money::eur);
         settings.first.unknown_purchase = self.options.unknown_purchase;
+        if self.options.unhurried {
+            settings.sweep_period = Duration::from_secs(300);
+            settings.transition_period = Duration::from_secs(60);
+            settings.resync_period = Duration::from_secs(3_600);
+            settings.lease.duration = Duration::from_secs(7_200);
+            settings.lease.renew_every = Duration::from_secs(1_800);
+        }
+        settings.first.reclaim_after_seconds = Some(self.options.reclaim_after_seconds);
         settings.first.purchases_per_hour = Some(self.options.purchases_per_hour);
         settings
     }
@@ -181,7 +195,8 @@ impl World {
     ) -> bool {
         let end = self.clock.monotonic() + limit;
         while !condition(self) {
-            if self.clock.monotonic() >= end || !self.pass(TICK).await {
+            let tick = if self.options.unhurried { TICK * 60 } else { TICK };
+            if self.clock.monotonic() >= end || !self.pass(tick).await {
                 return false;
             }
         }
