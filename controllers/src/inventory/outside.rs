@@ -6,13 +6,13 @@
 
 use devpocket_specs::environment::{Drift, Power};
 use devpocket_specs::machine::{Machine, OUTSIDE_KEPT, Seen};
-use devpocket_specs::operation::{Operation, OperationPhase, Verb};
+use devpocket_specs::operation::{Operation, OperationPhase, Resolution, Verb};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::cloud::{Audit, AuditLog};
 
 /// An operation explains a change seen up to this long after it was issued.
-pub const EXPLAINS_FOR: SignedDuration = SignedDuration::from_mins(30);
+pub const EXPLAINS_FOR: SignedDuration = SignedDuration::from_mins(10);
 /// An audit may be dated this much before the last look that still showed the old state.
 const AUDIT_SLACK: SignedDuration = SignedDuration::from_mins(5);
 /// Who, when no audit says.
@@ -46,20 +46,18 @@ impl What {
         }
     }
 
-    fn explained_by(self, verb: Verb) -> bool {
+    fn explained_by(self, operation: &Operation, now: &Seen) -> bool {
+        let verb = operation.spec.verb;
         match self {
-            What::Power => matches!(
-                verb,
-                Verb::Start
-                    | Verb::Stop
-                    | Verb::Shutdown
-                    | Verb::Restart
-                    | Verb::Reinstall
-                    | Verb::Purchase
-            ),
-            What::DisplayName => matches!(verb, Verb::Rename | Verb::Purchase | Verb::Reinstall),
+            What::Power => match verb {
+                Verb::Start | Verb::Stop | Verb::Shutdown => operation.spec.power == now.power,
+                Verb::Restart | Verb::Reinstall => true,
+                _ => false,
+            },
+            // The name sometimes falls back after a reinstallation.
+            What::DisplayName => matches!(verb, Verb::Rename | Verb::Reinstall),
             What::Cancelled => verb == Verb::Cancel,
-            What::Reinstalled => matches!(verb, Verb::Reinstall | Verb::Purchase),
+            What::Reinstalled => verb == Verb::Reinstall,
         }
     }
 }
@@ -101,13 +99,15 @@ pub fn changes(machine: &Machine, before: &Seen, now: &Seen) -> Vec<Change> {
     changes
 }
 
-/// Whether an operation of ours may have made the change.
-pub fn is_ours(what: What, operations: &[&Operation], now: Timestamp) -> bool {
+/// Whether an operation of ours may have made the change that `now` shows.
+pub fn is_ours(what: What, operations: &[&Operation], now: &Seen) -> bool {
     operations.iter().any(|operation| {
         let status = &operation.status;
-        let sent = !matches!(status.phase, OperationPhase::Planned | OperationPhase::Rejected);
-        let recent = status.issued_at.is_some_and(|at| now.duration_since(at) < EXPLAINS_FOR);
-        sent && recent && what.explained_by(operation.spec.verb)
+        let sent = !matches!(status.phase, OperationPhase::Planned | OperationPhase::Rejected)
+            && status.resolution != Some(Resolution::NotHappened);
+        let from = status.deadline.max(status.issued_at);
+        let recent = from.is_some_and(|at| now.since.duration_since(at) < EXPLAINS_FOR);
+        sent && recent && what.explained_by(operation, now)
     })
 }
 

@@ -206,7 +206,7 @@ impl Inventory {
             .collect();
         let last_look = around.installation.status.sweep.as_ref().map_or(before.since, |s| s.as_of);
         for change in outside::changes(machine, before, &now) {
-            if change.heals || outside::is_ours(change.what, &ours, now.since) {
+            if change.heals || outside::is_ours(change.what, &ours, &now) {
                 outside::heal(&mut status.outside, change.what, now.since);
                 continue;
             }

@@ -98,10 +98,14 @@ struct End {
 }
 
 fn end(world: &World) -> End {
-    let environments = world
-        .all::<devpocket_specs::environment::Environment>()
-        .into_values()
-        .map(|e| format!("{} {:?} {}", e.metadata.name, e.status.phase, e.status.message));
+    // Drawn at the first start; a crash there draws another one.
+    let id = world.installation().spec.id;
+    let environments =
+        world.all::<devpocket_specs::environment::Environment>().into_values().map(|e| {
+            let drift = e.status.drift.iter().map(|d| (&d.what, d.healed.is_some()));
+            let drift: Vec<_> = drift.collect();
+            format!("{} {:?} {:?} {drift:?}", e.metadata.name, e.status.phase, e.status.message)
+        });
     let machines = world.all::<devpocket_specs::machine::Machine>().into_values().map(|m| {
         format!(
             "{} managed={} {:?} {:?} claim={:?} pool={} finalizers={:?}",
@@ -117,7 +121,8 @@ fn end(world: &World) -> End {
     let account = world.account();
     let instances = account
         .instances()
-        .map(|i| format!("{} {} {}", i.instance_id, i.facts.status, i.facts.display_name));
+        .map(|i| format!("{} {} {}", i.instance_id, i.facts.status, i.facts.display_name))
+        .map(|text| text.replace(&id, "ID"));
     End {
         environments: environments.collect(),
         machines: machines.collect(),
@@ -168,8 +173,12 @@ async fn run(scenario: Scenario, policy: UnknownPurchase, point: Option<Point>) 
         world.resolve(&name, Resolution::NotHappened, None).await.expect("it is undecided");
         reached = world.until(LIMIT, |world| scenario.is_over(world)).await;
     }
-    assert!(reached, "{scenario:?} {policy:?} {point:?} never ended: {:#?}", end(&world));
     let steps = world.switch.disarm();
+    assert!(
+        reached,
+        "{scenario:?} {policy:?} {point:?} never ended: {:#?} {steps:#?}",
+        end(&world)
+    );
     world.pass(10 * MINUTE).await;
     Run { steps, end: end(&world), held }
 }

@@ -12,7 +12,7 @@ use devpocket_specs::object::Resource;
 use devpocket_specs::operation::Verb;
 use jiff::SignedDuration;
 
-use super::basics::HOUR;
+use crate::HOUR;
 
 const DAY: Duration = Duration::from_secs(86_400);
 const MINUTE: Duration = Duration::from_secs(60);

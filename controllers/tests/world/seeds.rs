@@ -57,6 +57,8 @@ async fn bad_day(seed: u64) -> World {
     for name in NAMES {
         world.declare(name, |_| {}).await;
     }
+    // One stop only: what is stopped again and again is left alone, and waits for a person.
+    let mut stopped = false;
     for _ in 0..rng.u32(4..12) {
         match rng.u8(..6) {
             0..=2 => {
@@ -69,7 +71,8 @@ async fn bad_day(seed: u64) -> World {
                 world.clock.sleep(MINUTE * rng.u32(..10)).await;
                 world.start();
             }
-            4 => {
+            4 if !stopped => {
+                stopped = true;
                 let ids: Vec<i64> = NAMES.iter().filter_map(|n| world.instance_of(n)).collect();
                 let now = world.now();
                 if let Some(id) = ids.first() {
