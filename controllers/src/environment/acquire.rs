@@ -192,7 +192,7 @@ fn take_back(draft: &mut Draft<'_, '_>) {
 
 fn after(operation: &Operation, machine: &Machine) -> bool {
     let released = machine.spec.release.as_ref().map(|r| r.at);
-    operation.metadata.creation_timestamp >= released
+    released.is_none_or(|at| intent::is_created_since(&operation.metadata, at))
 }
 
 fn mismatch(world: &World<'_>, machine: &Machine) -> Option<String> {

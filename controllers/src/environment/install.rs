@@ -78,7 +78,7 @@ pub(super) fn first(draft: &mut Draft<'_, '_>, bound: &Bound<'_>) {
         .copied()
         .filter(|o| o.spec.verb == Verb::Reinstall)
         .filter(|o| o.spec.environment.as_ref().map(|e| e.uid) == uid)
-        .filter(|o| o.metadata.creation_timestamp >= since)
+        .filter(|o| since.is_none_or(|at| intent::is_created_since(&o.metadata, at)))
         .collect();
     let waits = format!("installing; {} was claimed and is being installed", bound.called());
     draft.report.not_ready(Phase::Installing, "Installing", waits);

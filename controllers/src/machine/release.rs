@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::decide::{Step, World, backoff, before};
 use super::state::latest;
 use crate::operation::evidence::{as_of, believable_from};
+use crate::operation::intent::is_created_since;
 use crate::operation::transition::after;
 
 /// A machine nobody claimed is cancelled this long before its next billing date: early enough for
@@ -112,7 +113,7 @@ fn wipe(world: &World<'_>, release: &Release) -> Step {
         .iter()
         .copied()
         .filter(|o| o.spec.verb == Verb::Reinstall)
-        .filter(|o| o.metadata.creation_timestamp >= Some(release.until))
+        .filter(|o| is_created_since(&o.metadata, release.until))
         .collect();
     let Some(last) = latest(&wipes, Verb::Reinstall) else {
         let reason = format!("{}/{} let it go; its disk is wiped", release.namespace, release.name);

@@ -15,6 +15,7 @@ use devpocket_specs::operation::{Operation, OperationStatus, Resolution, Verb};
 use devpocket_specs::plan::{Hold, StandstillKind};
 use jiff::{SignedDuration, Timestamp};
 
+use super::intent::is_created_since;
 use super::token;
 use crate::cloud::{Audit, AuditLog};
 
@@ -171,10 +172,9 @@ fn unexplained<'a>(evidence: &Evidence<'a>) -> Option<(i64, &'a str)> {
     evidence.machines.iter().filter(|m| !m.spec.managed).find_map(|stranger| {
         let seen = stranger.status.seen.as_ref()?;
         let fits = seen.product_id == order.product_id && seen.region == order.region;
-        let first_seen = stranger.metadata.creation_timestamp?;
         let after = seen.created.is_none_or(|created| created >= issued - CLOCK_SLACK);
         let ours = !token::tokens(&seen.display_name).is_empty();
-        (fits && after && first_seen >= issued && !ours)
+        (fits && after && is_created_since(&stranger.metadata, issued) && !ours)
             .then_some((stranger.status.instance_id?, seen.display_name.as_str()))
     })
 }

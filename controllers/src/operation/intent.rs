@@ -7,6 +7,8 @@ use devpocket_specs::metadata::{ObjectMeta, names};
 use devpocket_specs::object::Resource;
 use devpocket_specs::operation::{EnvironmentRef, Operation, OperationSpec, OperationStatus, Verb};
 
+use jiff::Timestamp;
+
 use super::token::next_name;
 
 /// A planned operation of `verb` on `machine`, named after the `earlier` ones of that machine.
@@ -52,6 +54,12 @@ pub fn environment_of(machine: &Machine) -> Option<EnvironmentRef> {
         namespace: claim.namespace.clone(),
         name: claim.name.clone(),
     })
+}
+
+/// Whether a record was created at or after a moment. Creation times are whole seconds, so the
+/// moment is cut to its second as well: else what was written right after it seems older.
+pub fn is_created_since(metadata: &ObjectMeta, at: Timestamp) -> bool {
+    metadata.creation_timestamp.is_some_and(|created| created.as_second() >= at.as_second())
 }
 
 fn labels(

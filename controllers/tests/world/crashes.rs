@@ -73,8 +73,9 @@ impl Scenario {
             Scenario::PowerDrift => {
                 let id = world.instance_of("web").expect("it is bought");
                 let is = world.account().instance(id).expect("it exists").facts.status.clone();
-                let drift = world.environment("web").is_some_and(|e| {
-                    !e.status.drift.is_empty() && e.status.drift.iter().all(|d| d.healed.is_some())
+                let drift = world.machine_of("web").is_some_and(|m| {
+                    let outside = &m.status.outside;
+                    !outside.is_empty() && outside.iter().all(|drift| drift.healed.is_some())
                 });
                 is == Status::Running && drift && world.is_ready("web")
             }
@@ -100,15 +101,13 @@ struct End {
 fn end(world: &World) -> End {
     // Drawn at the first start; a crash there draws another one.
     let id = world.installation().spec.id;
-    let environments =
-        world.all::<devpocket_specs::environment::Environment>().into_values().map(|e| {
-            let drift = e.status.drift.iter().map(|d| (&d.what, d.healed.is_some()));
-            let drift: Vec<_> = drift.collect();
-            format!("{} {:?} {:?} {drift:?}", e.metadata.name, e.status.phase, e.status.message)
-        });
+    let environments = world
+        .all::<devpocket_specs::environment::Environment>()
+        .into_values()
+        .map(|e| format!("{} {:?} {:?}", e.metadata.name, e.status.phase, e.status.message));
     let machines = world.all::<devpocket_specs::machine::Machine>().into_values().map(|m| {
         format!(
-            "{} managed={} {:?} {:?} claim={:?} pool={} finalizers={:?}",
+            "{} managed={} {:?} {:?} claim={:?} pool={} finalizers={:?} outside={:?}",
             m.metadata.name,
             m.spec.managed,
             m.status.state,
@@ -116,6 +115,11 @@ fn end(world: &World) -> End {
             m.spec.claim.map(|c| c.name),
             m.spec.pool.is_some(),
             m.metadata.finalizers,
+            m.status
+                .outside
+                .iter()
+                .map(|d| (&d.what, &d.by, d.healed.is_some()))
+                .collect::<Vec<_>>(),
         )
     });
     let account = world.account();
