@@ -64,7 +64,7 @@ use writer::{Queued, Writer};
 pub use audit::{AuditFilter, AuditRow};
 pub use log::{Committed, PAGE, Page};
 pub use options::{After, PgOptions, UrlError};
-pub use schema::{SchemaError, SchemaStatus, migrate, schema_status};
+pub use schema::{SchemaError, SchemaStatus, migrate, newest_schema, schema_status};
 pub use secrets::SystemSecret;
 pub use writer::{BATCH_MAX, QUEUE_MAX};
 

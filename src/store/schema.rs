@@ -61,6 +61,11 @@ impl SchemaStatus {
     }
 }
 
+/// The schema this binary brings a database to.
+pub fn newest_schema() -> i64 {
+    MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or(0)
+}
+
 /// Reads the schema's version. Changes nothing.
 pub async fn schema_status(pool: &PgPool) -> Result<SchemaStatus, SchemaError> {
     let table: bool = sqlx::query("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
@@ -76,7 +81,7 @@ pub async fn schema_status(pool: &PgPool) -> Result<SchemaStatus, SchemaError> {
         .await
         .map_err(SchemaError::Read)?
         .get(0);
-    let knows = MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or(0);
+    let knows = newest_schema();
     Ok(match at {
         None => SchemaStatus::Empty,
         Some(at) if at < knows => SchemaStatus::Old { at, needs: knows },
