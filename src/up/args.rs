@@ -9,7 +9,7 @@ const DEFAULT_SPEED: f64 = 60.0;
 
 /// Run all of DevPocket here, with a simulated Contabo
 #[derive(Args, Clone, Debug)]
-#[command(after_help = "Example:\n  devpocket up --port 8100 --simulator-port 8101")]
+#[command(before_help = "Example:\n  devpocket up --port 8100 --simulator-port 8101")]
 pub struct UpArgs {
     /// Folder for everything that is kept
     /// [default: ~/.local/share/devpocket, as root /var/lib/devpocket]

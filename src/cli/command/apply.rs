@@ -1,0 +1,150 @@
+//! `devpocket apply`: what `plan` shows, done.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::files::{listed, propose, where_flags};
+use crate::cli::api::Api;
+use crate::cli::error::{Failure, Outcome, Report, exit};
+use crate::cli::follow::{Goal, follow};
+use crate::cli::output::{Format, Ink, Sign};
+use crate::cli::proposal::{self, Fate, Manner, Proposal};
+use crate::cli::question::{Given, declined};
+use crate::cli::session::Session;
+use crate::manifest::short_name;
+
+/// Make what the files declare true: show the plan, ask, and do it.
+#[derive(Args, Debug)]
+#[command(before_help = "Example:\n  devpocket apply -f envs/ --wait")]
+pub struct ApplyArgs {
+    /// File or folder with YAML, or - for stdin; may be given several times
+    #[arg(short, long, value_name = "FILE", required = true)]
+    file: Vec<PathBuf>,
+    /// Do exactly this plan, or nothing
+    #[arg(long, value_name = "HASH")]
+    plan: Option<String>,
+    /// Answer yes to everything but loss of data
+    #[arg(short, long)]
+    yes: bool,
+    /// Wait until everything is as declared
+    #[arg(long)]
+    wait: bool,
+    /// Show the plan, do nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Take fields over that another manager owns
+    #[arg(long)]
+    force_conflicts: bool,
+}
+
+pub async fn run(session: &Session, args: ApplyArgs) -> Outcome {
+    let api = session.api()?;
+    let proposal = propose(session, &api, &args.file, args.force_conflicts).await?;
+    let force = if args.force_conflicts { " --force-conflicts" } else { "" };
+    let wait = if args.wait { " --wait" } else { "" };
+    let again =
+        format!("devpocket{} apply {}{force}{wait}", where_flags(session), listed(&args.file));
+    let given = Given { yes: args.yes, plan: args.plan.is_some() };
+    let manner = Manner { force: args.force_conflicts, given };
+    let call = Call { again, hash: args.plan, dry_run: args.dry_run, wait: args.wait, manner };
+    carry_out(session, &api, &proposal, &call).await
+}
+
+/// How a proposal is carried out; shared with `create`.
+pub struct Call {
+    /// The command that would do it again, without the hash.
+    pub again: String,
+    /// Only this plan.
+    pub hash: Option<String>,
+    pub dry_run: bool,
+    pub wait: bool,
+    pub manner: Manner,
+}
+
+/// Shows, asks, writes, waits.
+pub async fn carry_out(session: &Session, api: &Api, proposal: &Proposal, call: &Call) -> Outcome {
+    let output = &session.output;
+    let documents = output.format.is_document();
+    if let Some(hash) = &call.hash
+        && !proposal.is_meant(hash)
+    {
+        return Err(stale(proposal, hash, &call.again));
+    }
+    if call.dry_run && documents {
+        output.document(&proposal::document(api, proposal));
+        return Ok(exit::DONE);
+    }
+    if !documents && output.format != Format::Name {
+        proposal::show(session, api, proposal);
+    }
+    let exactly = format!("{} --plan {}", call.again, proposal.shown_hash());
+    if call.dry_run {
+        output.hint(format!("Nothing was changed. Run exactly this: {exactly}"));
+        return Ok(exit::DONE);
+    }
+    if !proposal::ask(session, proposal, call.manner.given, &exactly)? {
+        return Ok(declined(output));
+    }
+    let written = proposal::send(session, api, proposal, call.manner).await?;
+    match output.format {
+        Format::Json | Format::Yaml => print_documents(session, &written),
+        Format::Name => proposal.items.iter().for_each(|item| output.line(short_name(&item.key))),
+        _ => results(session, proposal),
+    }
+    if !call.wait {
+        return Ok(exit::DONE);
+    }
+    let waited = proposal.items.iter().filter(|item| item.is_environment());
+    let targets: BTreeMap<_, _> = waited.map(|item| (item.key.clone(), Goal::Ready)).collect();
+    follow(session, api, targets, true).await
+}
+
+fn results(session: &Session, proposal: &Proposal) {
+    let style = session.output.out;
+    for item in proposal.items.iter().filter(|item| item.fate != Fate::Unchanged) {
+        let word = if item.fate == Fate::New { "declared" } else { "changed" };
+        let name = style.paint(Ink::Bold, &short_name(&item.key));
+        session.output.line(format!("{} {name}  {word}", style.sign(Sign::Done)));
+    }
+    if proposal.is_idle() {
+        session.output.hint("Nothing differs; nothing was changed.");
+    }
+}
+
+fn print_documents(session: &Session, written: &[Value]) {
+    match written {
+        [one] => session.output.document(one),
+        many => {
+            session.output.document(&json!({"apiVersion": "v1", "kind": "List", "items": many}))
+        }
+    }
+}
+
+/// The plan somebody has seen is not what would happen now.
+fn stale(proposal: &Proposal, hash: &str, again: &str) -> Report {
+    let mut facts = Vec::new();
+    for item in proposal.items.iter().filter(|item| !item.is_idle()) {
+        let steps: Vec<&str> = item.plan.steps.iter().map(|step| step.summary.as_str()).collect();
+        let what = match (steps.is_empty(), item.differences.is_empty()) {
+            (false, _) => steps.join("; "),
+            (true, false) => item.differences.join(", "),
+            (true, true) => "is new".to_owned(),
+        };
+        facts.push(format!("{}: {what}", short_name(&item.key)));
+    }
+    let now = if facts.is_empty() {
+        "now there is nothing left to do".to_owned()
+    } else {
+        format!("it would now be {}: {}", proposal.shown_hash(), facts.join(". "))
+    };
+    let plan = again.replacen(" apply ", " plan ", 1).replace(" --wait", "");
+    Failure::new("plan-stale", format!("plan {hash} no longer fits the world"))
+        .exit(exit::REFUSED)
+        .because(now)
+        .so_far("nothing was changed, nothing was bought")
+        .attempt(plan, "the plan as it is now")
+        .into()
+}

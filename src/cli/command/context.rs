@@ -1,0 +1,112 @@
+//! `devpocket context`: the servers known here.
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use crate::cli::error::{Failure, Outcome, Report, exit};
+use crate::cli::output::{Cell, Format, Ink, Table};
+use crate::cli::session::{Session, contexts_failure, contexts_path};
+
+/// List the servers known here, or choose the one to use.
+#[derive(Args, Debug)]
+#[command(before_help = "Example:\n  devpocket context use local")]
+pub struct ContextArgs {
+    #[command(subcommand)]
+    what: Option<What>,
+}
+
+#[derive(Subcommand, Debug)]
+enum What {
+    /// List them
+    List,
+    /// Use another one from now on
+    #[command(before_help = "Example:\n  devpocket context use local")]
+    Use {
+        /// Its name
+        name: String,
+    },
+    /// Forget one, with its token
+    #[command(before_help = "Example:\n  devpocket context remove old")]
+    Remove {
+        /// Its name
+        name: String,
+    },
+}
+
+pub fn run(session: &Session, args: ContextArgs) -> Outcome {
+    match args.what {
+        None | Some(What::List) => list(session),
+        Some(What::Use { name }) => choose(session, &name)?,
+        Some(What::Remove { name }) => remove(session, &name)?,
+    }
+    Ok(exit::DONE)
+}
+
+fn list(session: &Session) {
+    let contexts = &session.contexts;
+    let is_current = |name: &str| contexts.current.as_deref() == Some(name);
+    match session.output.format {
+        Format::Json | Format::Yaml => {
+            let items: Vec<_> = contexts
+                .contexts
+                .iter()
+                .map(|(name, context)| {
+                    json!({
+                        "name": name,
+                        "server": context.server,
+                        "namespace": context.namespace,
+                        "current": is_current(name),
+                    })
+                })
+                .collect();
+            session.output.document(&json!({"items": items}));
+        }
+        Format::Name => contexts.contexts.keys().for_each(|name| session.output.line(name)),
+        _ if contexts.contexts.is_empty() => session.output.note(
+            "No server is known here. One on this computer: devpocket up. \
+             Another: devpocket login URL --token-file FILE",
+        ),
+        _ => {
+            let mut table = Table::new(&["*NAME", "IN-USE", "*SERVER", "NAMESPACE"]);
+            for (name, context) in &contexts.contexts {
+                table.row(vec![
+                    Cell::new(name).ink(Ink::Bold),
+                    Cell::new(if is_current(name) { "yes" } else { "" }),
+                    Cell::new(&context.server),
+                    Cell::new(&context.namespace),
+                ]);
+            }
+            session.output.table(&table);
+        }
+    }
+}
+
+fn choose(session: &Session, name: &str) -> Result<(), Report> {
+    let mut contexts = session.contexts.clone();
+    let Some(context) = contexts.contexts.get(name) else { return Err(unknown(session, name)) };
+    let server = context.server.clone();
+    contexts.current = Some(name.to_owned());
+    contexts.save(&contexts_path()?).map_err(|error| contexts_failure(&error))?;
+    session.output.line(format!("Using {name}: {server}"));
+    Ok(())
+}
+
+fn remove(session: &Session, name: &str) -> Result<(), Report> {
+    let mut contexts = session.contexts.clone();
+    if contexts.contexts.remove(name).is_none() {
+        return Err(unknown(session, name));
+    }
+    if contexts.current.as_deref() == Some(name) {
+        contexts.current = None;
+    }
+    contexts.save(&contexts_path()?).map_err(|error| contexts_failure(&error))?;
+    session.output.line(format!("{name} is forgotten here; nothing changed on the server."));
+    Ok(())
+}
+
+fn unknown(session: &Session, name: &str) -> Report {
+    let known: Vec<&str> = session.contexts.contexts.keys().map(String::as_str).collect();
+    let because =
+        if known.is_empty() { String::new() } else { format!("there are: {}", known.join(", ")) };
+    Failure::usage(format!("there is no context {name:?}")).because(because).into()
+}

@@ -1,0 +1,241 @@
+//! `devpocket explain`: why an environment is as it is (`env/web`), or what a field means
+//! (`environment.spec`). Built from the records only: conditions, drift, operations, events.
+
+use clap::Args;
+use devpocket_specs::condition::{self, ConditionStatus};
+use devpocket_specs::environment::{Environment, Power, conditions};
+use devpocket_specs::kind::Kind;
+use devpocket_specs::metadata::names;
+use devpocket_specs::object::{Key, Resource};
+use devpocket_specs::operation::{Operation, OperationPhase, Verb};
+use jiff::Timestamp;
+
+use super::describe::{events, last};
+use super::explain_field;
+use crate::cli::api::Api;
+use crate::cli::error::{Outcome, Report, exit};
+use crate::cli::follow::absent_failure;
+use crate::cli::output::{Ink, ago, wrap};
+use crate::cli::session::Session;
+use crate::cli::standing::{self, Standing};
+use crate::cli::target::{Named, kind_of};
+use crate::manifest::short_name;
+
+/// Lines of history told.
+const HISTORY: usize = 8;
+/// Columns of a time with the spaces around it.
+const STAMP: usize = 12;
+
+/// Say why an environment is as it is, or what a field means.
+#[derive(Args, Debug)]
+#[command(
+    before_help = "Example:\n  devpocket explain env/web\n  devpocket explain environment.spec"
+)]
+pub struct ExplainArgs {
+    /// env/web, or environment.spec.power
+    what: String,
+}
+
+pub async fn run(session: &Session, args: ExplainArgs) -> Outcome {
+    let kind_word = args.what.split('.').next().unwrap_or_default();
+    let is_field = !args.what.contains('/') && Kind::from_word(kind_word).is_some();
+    if is_field {
+        return explain_field::run(session, kind_of(kind_word)?, &args.what);
+    }
+    let name = Named::environments(std::slice::from_ref(&args.what))?.remove(0);
+    let api = session.api()?;
+    let key = session.environment(&name);
+    let found = api.find::<Environment>(&key.namespace, &name).await;
+    let Some(environment) = found.map_err(|error| session.report(&error))? else {
+        return Err(absent_failure(&key).into());
+    };
+    let mut story = history(session, &api, &key, &environment).await?;
+    story.sort_by_key(|(at, _)| *at);
+    story.dedup();
+    let skipped = story.len().saturating_sub(HISTORY);
+    if session.output.format.is_document() {
+        let lines: Vec<_> =
+            story.iter().map(|(at, text)| serde_json::json!({"at": at, "text": text})).collect();
+        session.output.document(&serde_json::json!({
+            "object": short_name(&key),
+            "summary": summary(session, &environment),
+            "history": lines,
+            "next": next(session, &environment),
+        }));
+        return Ok(exit::DONE);
+    }
+    say(session, &session.output.out.paint(Ink::Plain, &summary(session, &environment)), 0);
+    for (at, text) in story.iter().skip(skipped) {
+        let stamp = stamp(session, *at);
+        let width = session.output.out.prose_width().saturating_sub(STAMP + 2);
+        for (index, line) in wrap(text, width).iter().enumerate() {
+            let stamp = if index == 0 { stamp.as_str() } else { "" };
+            session.output.line(format!("  {stamp:<STAMP$}{line}").trim_end());
+        }
+    }
+    if let Some(next) = next(session, &environment) {
+        say(session, &format!("Next: {next}"), 0);
+    }
+    if let Some(ways) = ways(&environment) {
+        say(session, &format!("You can: {ways}"), 0);
+    }
+    Ok(exit::DONE)
+}
+
+fn say(session: &Session, text: &str, indent: usize) {
+    for line in wrap(text, session.output.out.prose_width() - indent) {
+        session.output.line(format!("{:indent$}{line}", ""));
+    }
+}
+
+/// Times of today as a clock, others as a day.
+fn stamp(session: &Session, at: Timestamp) -> String {
+    let words = &session.output.words;
+    if words.day(at) == words.day(session.now()) {
+        words.clock(at)
+    } else {
+        words.day(at).to_string()
+    }
+}
+
+/// `env/web is not ready: its machine is stopped, declared is Running (by ci, 3d ago).`
+fn summary(session: &Session, environment: &Environment) -> String {
+    let name = short_name(&environment.key());
+    let standing = Standing::of(environment);
+    let ready = condition::find(&environment.status.conditions, conditions::READY);
+    let since = ready.map(|ready| ago(ready.last_transition_time, session.now()));
+    let since = since.map(|since| format!(", since {since}")).unwrap_or_default();
+    if standing::is_ready(environment) {
+        let power = match standing::wanted(environment) {
+            Power::Running => "running",
+            Power::Stopped => "stopped",
+        };
+        return format!("{name} is as declared: {power}{since}.");
+    }
+    let message = standing.message.trim_end_matches('.');
+    let message = if message.is_empty() { String::new() } else { format!(": {message}") };
+    if standing::standstill(environment).is_some() {
+        return format!("{name} is {}{message}{since}.", standing.word);
+    }
+    format!("{name} is not ready, but {}{message}{since}.", standing.word)
+}
+
+/// What was seen and what was done, by time.
+async fn history(
+    session: &Session,
+    api: &Api,
+    key: &Key,
+    environment: &Environment,
+) -> Result<Vec<(Timestamp, String)>, Report> {
+    let mut story = Vec::new();
+    for drift in &environment.status.drift {
+        let who = match drift.by.as_str() {
+            "unknown" => "Contabo's audits show no such call: it was the customer panel, or the machine itself".to_owned(),
+            by => format!("Contabo's audits name {by}"),
+        };
+        story.push((drift.since, format!("{}. {who}.", drift.message.trim_end_matches('.'))));
+        if let Some(healed) = drift.healed {
+            story.push((healed, format!("{} is as declared again.", drift.what)));
+        }
+    }
+    let uid = environment.uid().to_string();
+    let operations =
+        api.list(Kind::Operation, "", &format!("{}={uid}", names::ENVIRONMENT_UID)).await;
+    for item in operations.map_err(|error| session.report(&error))?.items {
+        let operation: Operation = api.typed(item).map_err(|error| session.report(&error))?;
+        story.extend(told(&operation));
+    }
+    for event in events(session, api, key).await? {
+        let Some(at) = last(&event) else { continue };
+        let times =
+            if event.count > 1 { format!(" ({} times)", event.count) } else { String::new() };
+        let text = format!("{}{times}.", event.message.trim_end_matches('.'));
+        if !story.iter().any(|(_, known)| known.starts_with(event.message.trim_end_matches('.'))) {
+            story.push((at, text));
+        }
+    }
+    Ok(story)
+}
+
+/// An operation in a sentence, at the time it became what it is.
+fn told(operation: &Operation) -> Option<(Timestamp, String)> {
+    let (spec, status) = (&operation.spec, &operation.status);
+    let at = status.ended_at.or(status.issued_at).or(operation.metadata.creation_timestamp)?;
+    let request: String = operation.uid().to_string().chars().take(8).collect();
+    let verb = match spec.verb {
+        Verb::Purchase => "the order",
+        Verb::Start => "start",
+        Verb::Stop => "power cut",
+        Verb::Shutdown => "shutdown",
+        Verb::Restart => "restart",
+        Verb::Rename => "rename",
+        Verb::Reinstall => "reinstall",
+        Verb::Cancel => "cancellation",
+    };
+    let message = status.message.trim_end_matches('.');
+    let gap = if message.is_empty() { "" } else { ": " };
+    let text = match status.phase {
+        OperationPhase::Planned => match &status.held {
+            Some(hold) => format!("{verb} is held: {}.", hold.message.trim_end_matches('.')),
+            None => format!("{verb} is planned: {}.", spec.reason.trim_end_matches('.')),
+        },
+        OperationPhase::Issued => format!("{verb} was sent (request {request}), no answer yet."),
+        OperationPhase::Succeeded => {
+            format!("{verb} done (request {request}): {}.", spec.reason.trim_end_matches('.'))
+        }
+        OperationPhase::Rejected => {
+            format!("{verb} was refused (request {request}){gap}{message}.")
+        }
+        OperationPhase::Unknown => {
+            format!("{verb} was sent (request {request}); whether it happened is not known yet.")
+        }
+        OperationPhase::Resolved => {
+            format!("{verb} was found out about (request {request}){gap}{message}.")
+        }
+    };
+    let mut text = text;
+    if let Some(first) = text.get(..1).map(str::to_uppercase) {
+        text.replace_range(..1, &first);
+    }
+    Some((at, text))
+}
+
+/// What comes next, and when it ends by itself.
+fn next(session: &Session, environment: &Environment) -> Option<String> {
+    let plan = environment.status.plan.as_ref()?;
+    let step = plan.steps.first()?;
+    let summary = step.summary.trim_end_matches('.');
+    Some(match &step.hold {
+        None => format!("{summary}."),
+        Some(hold) => {
+            let until = hold.until.map(|at| session.output.words.moment(at, session.now()));
+            let until =
+                until.map(|at| format!(" It goes on by itself at {at}.")).unwrap_or_default();
+            format!("{summary}, once this is over: {}.{until}", hold.message.trim_end_matches('.'))
+        }
+    })
+}
+
+/// What the person can do.
+fn ways(environment: &Environment) -> Option<String> {
+    let name = &environment.metadata.name;
+    let is = |kind: &str| {
+        let found = condition::find(&environment.status.conditions, kind);
+        found.is_some_and(|condition| condition.status == ConditionStatus::True)
+    };
+    let mut ways = Vec::new();
+    if is(conditions::PAUSED) {
+        ways.push(format!("devpocket resume {name}"));
+    }
+    if is(conditions::WAITING) || is(conditions::HELD) {
+        ways.push(format!("devpocket plan {name} (its steps, and what holds them)"));
+    }
+    let drifted = environment.status.drift.last().is_some_and(|drift| drift.what == "power");
+    if drifted && !standing::is_ready(environment) {
+        if standing::wanted(environment) == Power::Running {
+            ways.push(format!("devpocket stop {name} (accept it)"));
+        }
+        ways.push(format!("devpocket pause {name} --for 2h"));
+    }
+    (!ways.is_empty()).then(|| ways.join(" · "))
+}

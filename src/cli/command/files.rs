@@ -1,0 +1,178 @@
+//! Documents from files, judged as a whole: one that is wrong, and none is sent.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use devpocket_specs::status::{Cause, Reason, Status};
+
+use crate::cli::api::Api;
+use crate::cli::error::{Failure, Report, exit};
+use crate::cli::output::count;
+use crate::cli::proposal::{Proposal, Wanted, build};
+use crate::cli::refusal;
+use crate::cli::session::Session;
+use crate::manifest::{Document, Fault, LoadError, Manifests, load};
+
+/// Reads the files and asks the server about every document.
+pub async fn propose(
+    session: &Session,
+    api: &Api,
+    files: &[PathBuf],
+    force: bool,
+) -> Result<Proposal, Report> {
+    let manifests = read(session, files)?;
+    let wanted: Vec<Wanted> = manifests
+        .documents
+        .iter()
+        .map(|document| Wanted { key: document.key.clone(), document: document.value.clone() })
+        .collect();
+    if wanted.is_empty() && manifests.faults.is_empty() {
+        let failure = Failure::usage("there is no document in these files");
+        return Err(failure.at(listed(files)).into());
+    }
+    let judged = build(session, api, &wanted, force).await;
+    let mut faults = manifests.faults.clone();
+    let mut others = Vec::new();
+    match judged {
+        Ok(Ok(proposal)) if faults.is_empty() => return Ok(proposal),
+        Ok(Ok(_)) => {}
+        Ok(Err(refusals)) => {
+            for (index, status) in refusals {
+                let document = &manifests.documents[index];
+                match causes(&status) {
+                    Some(causes) => {
+                        faults.extend(causes.iter().map(|cause| document.fault(cause)));
+                    }
+                    None => others.push(refused(session, document, &status)),
+                }
+            }
+        }
+        Err(report) => {
+            // Without a server there still is what can be seen in the files.
+            faults.extend(manifests.documents.iter().flat_map(Document::own_faults));
+            if faults.is_empty() {
+                return Err(report);
+            }
+        }
+    }
+    Err(faulty(&manifests, faults, others))
+}
+
+fn read(session: &Session, files: &[PathBuf]) -> Result<Manifests, Report> {
+    load(files, &session.namespace).map_err(|error| {
+        let code = match error {
+            LoadError::Read { .. } | LoadError::Empty(_) => "no-file",
+            LoadError::NotText(_) => "bad-yaml",
+            _ => "too-large",
+        };
+        let failure = Failure::new(code, error.to_string()).exit(exit::INVALID);
+        failure.at("-f").so_far("nothing was sent").into()
+    })
+}
+
+/// The faults of fields, where the refusal is about those.
+fn causes(status: &Status) -> Option<Vec<Cause>> {
+    let about_fields =
+        matches!(status.reason, Reason::Invalid | Reason::BadRequest | Reason::Forbidden);
+    let causes = &status.details.causes;
+    if !about_fields || causes.is_empty() {
+        return None;
+    }
+    let outer = status.details.code.clone();
+    let coded = causes.iter().map(|cause| {
+        let code = cause.code.clone().or_else(|| outer.clone());
+        Cause { code, ..cause.clone() }
+    });
+    Some(coded.collect())
+}
+
+/// A refusal of the document as a whole, such as a conflict with another manager.
+fn refused(session: &Session, document: &Document, status: &Status) -> Failure {
+    let conflict = status.details.causes.iter().find(|c| c.reason == "FieldManagerConflict");
+    if let Some(first) = conflict {
+        return ownership(session, document, status, first);
+    }
+    let report = refusal::refused(status, None);
+    let mut failure = report.failures.into_iter().next().unwrap_or_default();
+    failure.at = Some(format!("{}  {}", document.place("metadata"), document.name()));
+    failure.so_far = None;
+    failure
+}
+
+/// `devpocket-edit set spec.power today 08:26; the file says something else`
+fn set_by(session: &Session, cause: &Cause) -> String {
+    let manager = cause.message.split('"').nth(1).unwrap_or("somebody");
+    let at = cause.message.rsplit(' ').next().and_then(|at| at.parse::<jiff::Timestamp>().ok());
+    let at = at.map(|at| format!(" at {}", session.output.words.moment(at, session.now())));
+    let field = cause.field.trim_start_matches('.');
+    format!("{manager} set {field}{}, and this file says something else", at.unwrap_or_default())
+}
+
+fn ownership(session: &Session, document: &Document, status: &Status, first: &Cause) -> Failure {
+    let causes = &status.details.causes;
+    let fields: Vec<&str> = causes.iter().map(|c| c.field.trim_start_matches('.')).collect();
+    let managers: BTreeSet<&str> =
+        causes.iter().filter_map(|c| c.message.split('"').nth(1)).collect();
+    let managers = managers.into_iter().collect::<Vec<_>>().join(" and ");
+    let facts: Vec<String> = causes.iter().map(|cause| set_by(session, cause)).collect();
+    let words = if fields.len() == 1 { "belongs" } else { "belong" };
+    let message = format!("{} of {} {words} to {managers}", fields.join(", "), document.name());
+    let file = document.file();
+    Failure::new("ownership", message)
+        .exit(exit::REFUSED)
+        .at(format!("{}  {}", document.place(first.field.trim_start_matches('.')), document.name()))
+        .because(facts.join(". "))
+        .attempt(format!("devpocket describe {}", document.name()), "who owns which field")
+        .attempt(format!("devpocket apply -f {file} --force-conflicts"), "takes them over")
+}
+
+/// All faults, sorted by place, with their count.
+fn faulty(manifests: &Manifests, mut faults: Vec<Fault>, others: Vec<Failure>) -> Report {
+    faults.sort_by(|a, b| a.order().cmp(&b.order()));
+    let files: BTreeSet<&str> = faults.iter().map(|f| f.place.source.name.as_str()).collect();
+    let explain = faults.iter().any(|fault| fault.cause.field.starts_with("spec"));
+    let total = faults.len() + others.len();
+    let documents = manifests.documents.len();
+    let bad_files = files.len().max(1);
+    let of_files = if manifests.files == 1 {
+        String::new()
+    } else {
+        format!(" in {bad_files} of {} files", manifests.files)
+    };
+    let none = match documents {
+        0 | 1 => "nothing was sent".to_owned(),
+        _ => format!("none of the {documents} was sent"),
+    };
+    let hint = if explain { "   devpocket explain environment.spec" } else { "" };
+    let summary = format!("{}{of_files}; {none}.{hint}", count(total, "error"));
+    let mut failures: Vec<Failure> = faults.iter().map(refusal::of_fault).collect();
+    failures.extend(others);
+    Report::new(failures).summary(summary)
+}
+
+/// `-f envs/ -f new.yaml`
+pub fn listed(files: &[PathBuf]) -> String {
+    let each = files.iter().map(|file| format!("-f {}", quoted(&file.display().to_string())));
+    each.collect::<Vec<_>>().join(" ")
+}
+
+/// As a shell reads it back.
+pub fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
+/// The flags that say which server and namespace, as they were given; never the token.
+pub fn where_flags(session: &Session) -> String {
+    let globals = &session.globals;
+    let flag = |name: &str, value: &Option<String>| {
+        value.as_ref().map(|value| format!(" {name} {}", quoted(value))).unwrap_or_default()
+    };
+    let server = flag("--server", &globals.server);
+    let context = flag("--context", &globals.context);
+    format!("{server}{context}{}", flag("-n", &globals.namespace))
+}

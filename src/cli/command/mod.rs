@@ -1,0 +1,30 @@
+//! One file per command.
+
+pub mod apply;
+pub mod budget;
+pub mod context;
+pub mod create;
+pub mod delete;
+pub mod describe;
+pub mod explain;
+pub mod get;
+pub mod host;
+pub mod login;
+pub mod operation;
+pub mod pause;
+pub mod plan;
+pub mod power;
+pub mod regions;
+pub mod simulator;
+pub mod sizes;
+pub mod status;
+pub mod undelete;
+pub mod version;
+pub mod wait;
+
+mod columns;
+mod edit;
+mod explain_field;
+mod faults;
+mod files;
+mod panel;

@@ -1,0 +1,64 @@
+//! `devpocket start`, `stop` and `restart`: edits of what is declared.
+
+use clap::Args;
+use devpocket_controllers::clock::Ids as _;
+use serde_json::json;
+
+use super::edit::{Edit, EditArgs, edit};
+use crate::cli::error::Outcome;
+use crate::cli::follow::Goal;
+use crate::cli::session::Session;
+use crate::clock::RandomIds;
+
+/// Declare that environments run.
+#[derive(Args, Debug)]
+#[command(before_help = "Example:\n  devpocket start web --wait")]
+pub struct StartArgs {
+    #[command(flatten)]
+    edit: EditArgs,
+}
+
+/// Declare that environments are stopped; stopped or not, they cost the same.
+#[derive(Args, Debug)]
+#[command(before_help = "Example:\n  devpocket stop web --wait")]
+pub struct StopArgs {
+    #[command(flatten)]
+    edit: EditArgs,
+}
+
+/// Restart the machines of environments, once.
+#[derive(Args, Debug)]
+#[command(before_help = "Example:\n  devpocket restart web --wait")]
+pub struct RestartArgs {
+    #[command(flatten)]
+    edit: EditArgs,
+}
+
+pub async fn start(session: &Session, args: StartArgs) -> Outcome {
+    let change = Edit {
+        patch: json!({"spec": {"power": "Running"}}),
+        said: "declared Running".into(),
+        goal: Goal::Ready,
+    };
+    edit(session, &args.edit, change).await
+}
+
+pub async fn stop(session: &Session, args: StopArgs) -> Outcome {
+    let change = Edit {
+        patch: json!({"spec": {"power": "Stopped"}}),
+        said: "declared Stopped; it costs the same".into(),
+        goal: Goal::Ready,
+    };
+    edit(session, &args.edit, change).await
+}
+
+pub async fn restart(session: &Session, args: RestartArgs) -> Outcome {
+    let id = RandomIds.uid().simple().to_string();
+    let id = id.get(..12).unwrap_or_default().to_owned();
+    let change = Edit {
+        patch: json!({"spec": {"restart": {"id": id}}}),
+        said: format!("restart asked for (request {id})"),
+        goal: Goal::Restarted(id),
+    };
+    edit(session, &args.edit, change).await
+}

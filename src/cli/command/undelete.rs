@@ -1,0 +1,63 @@
+//! `devpocket undelete`: a deleted environment with its machine and its disk as it was.
+
+use std::collections::BTreeMap;
+
+use clap::Args;
+use serde_json::json;
+
+use super::edit::told;
+use crate::cli::api::ApiError;
+use crate::cli::error::{Failure, Outcome, exit};
+use crate::cli::follow::{Goal, follow};
+use crate::cli::refusal;
+use crate::cli::session::Session;
+use crate::cli::target::Named;
+use crate::manifest::short_name;
+
+/// Bring a deleted environment back, with its disk as it was.
+#[derive(Args, Debug)]
+#[command(before_help = "Example:\n  devpocket undelete web --wait")]
+pub struct UndeleteArgs {
+    /// Environments
+    #[arg(required = true, value_name = "NAME")]
+    names: Vec<String>,
+    /// Judge, change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Wait until it is ready
+    #[arg(long)]
+    wait: bool,
+}
+
+pub async fn run(session: &Session, args: UndeleteArgs) -> Outcome {
+    let api = session.api()?;
+    let mut targets = BTreeMap::new();
+    for name in Named::environments(&args.names)? {
+        let key = session.environment(&name);
+        let answer = api.act(&key, "undelete", &json!({}), args.dry_run).await;
+        let written = answer.map_err(|error| match &error {
+            ApiError::Refused { status, request_id, .. } => {
+                let mut report = refusal::refused(status, request_id.as_deref());
+                for failure in &mut report.failures {
+                    if error.is_not_found() {
+                        let machines = "devpocket get machines";
+                        *failure =
+                            std::mem::take(failure).attempt(machines, "which machines there are");
+                    }
+                }
+                report.about(&short_name(&key)).so_far("nothing was changed, nothing was bought")
+            }
+            _ => session.report(&error),
+        })?;
+        told(session, &key, "comes back with its machine and its disk as it was", &written);
+        targets.insert(key, Goal::Ready);
+    }
+    if targets.is_empty() {
+        return Err(Failure::usage("no environment is named").into());
+    }
+    if args.dry_run {
+        session.output.hint("Nothing was changed.");
+        return Ok(exit::DONE);
+    }
+    if args.wait { follow(session, &api, targets, true).await } else { Ok(exit::DONE) }
+}

@@ -1,0 +1,81 @@
+//! `devpocket wait`: until a condition holds.
+
+use std::collections::BTreeMap;
+
+use clap::Args;
+use devpocket_specs::condition::ConditionStatus;
+use devpocket_specs::environment::Phase;
+use serde_json::Value;
+
+use crate::cli::error::{Failure, Outcome, Report};
+use crate::cli::follow::{Goal, follow};
+use crate::cli::session::Session;
+use crate::cli::target::Named;
+
+/// Wait until environments are as declared, or until a condition holds.
+#[derive(Args, Debug)]
+#[command(before_help = "Example:\n  devpocket wait env/web --for condition=Ready --timeout 20m")]
+pub struct WaitArgs {
+    /// Environments
+    #[arg(required = true, value_name = "NAME")]
+    names: Vec<String>,
+    /// condition=NAME, condition=NAME=False, phase=WORD or deleted
+    #[arg(long = "for", value_name = "WHAT", default_value = "condition=Ready")]
+    goal: String,
+}
+
+pub async fn run(session: &Session, args: WaitArgs) -> Outcome {
+    let goal = read(&args.goal)?;
+    let api = session.api()?;
+    let names = Named::environments(&args.names)?;
+    let targets: BTreeMap<_, _> =
+        names.iter().map(|name| (session.environment(name), goal.clone())).collect();
+    follow(session, &api, targets, false).await
+}
+
+fn read(text: &str) -> Result<Goal, Report> {
+    let wrong = |message: String| {
+        let failure = Failure::usage(message).at("--for");
+        Report::from(
+            failure.because("it is condition=NAME, condition=NAME=False, phase=WORD or deleted"),
+        )
+    };
+    match text.split_once('=') {
+        None if text == "deleted" || text == "delete" => Ok(Goal::Deleted),
+        Some(("phase", word)) => {
+            let phase = serde_json::from_value::<Phase>(Value::from(word.to_ascii_lowercase()));
+            phase.map(Goal::Phase).map_err(|_| wrong(format!("{word:?} is not a phase")))
+        }
+        Some(("condition", rest)) => {
+            let (name, status) = rest.split_once('=').unwrap_or((rest, "True"));
+            let status = match status.to_ascii_lowercase().as_str() {
+                "true" => ConditionStatus::True,
+                "false" => ConditionStatus::False,
+                "unknown" => ConditionStatus::Unknown,
+                _ => return Err(wrong(format!("{status:?} is not True, False or Unknown"))),
+            };
+            if name == "Ready" && status == ConditionStatus::True {
+                return Ok(Goal::Ready);
+            }
+            Ok(Goal::Condition { name: name.to_owned(), status })
+        }
+        _ => Err(wrong(format!("{text:?} is nothing to wait for"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn goals_are_read() {
+        assert_eq!(read("condition=Ready").unwrap(), Goal::Ready);
+        assert_eq!(read("phase=running").unwrap(), Goal::Phase(Phase::Running));
+        assert_eq!(read("deleted").unwrap(), Goal::Deleted);
+        let held = Goal::Condition { name: "Held".into(), status: ConditionStatus::False };
+        assert_eq!(read("condition=Held=false").unwrap(), held);
+        for wrong in ["ready", "phase=fast", "condition=Ready=maybe"] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
+}

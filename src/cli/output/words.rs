@@ -1,0 +1,150 @@
+//! Numbers, ages, dates and times as people read them. Times are in the local zone.
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use unicode_width::UnicodeWidthStr;
+
+/// The zone times are shown in.
+#[derive(Clone, Debug)]
+pub struct Words {
+    zone: TimeZone,
+}
+
+impl Words {
+    pub fn local() -> Words {
+        Words { zone: TimeZone::system() }
+    }
+
+    pub fn utc() -> Words {
+        Words { zone: TimeZone::UTC }
+    }
+
+    /// `12:04:11`
+    pub fn clock(&self, at: Timestamp) -> String {
+        at.to_zoned(self.zone.clone()).strftime("%H:%M:%S").to_string()
+    }
+
+    pub fn day(&self, at: Timestamp) -> Date {
+        at.to_zoned(self.zone.clone()).date()
+    }
+
+    /// `14:05`, `tomorrow 14:05`, `2026-12-15 14:05`
+    pub fn moment(&self, at: Timestamp, now: Timestamp) -> String {
+        let time = at.to_zoned(self.zone.clone()).strftime("%H:%M").to_string();
+        let (day, today) = (self.day(at), self.day(now));
+        if day == today {
+            time
+        } else if today.tomorrow().is_ok_and(|tomorrow| tomorrow == day) {
+            format!("tomorrow {time}")
+        } else {
+            format!("{day} {time}")
+        }
+    }
+}
+
+/// An age in one unit: `12s` `6m` `3h` `41d`. The future is 0.
+pub fn ago(since: Timestamp, now: Timestamp) -> String {
+    let seconds = now.duration_since(since).as_secs().max(0);
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3_600 => format!("{}m", seconds / 60),
+        3_600..172_800 => format!("{}h", seconds / 3_600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
+/// How long something took: `0.9 s`, `3 s`, `2m 14s`, `1h 05m`, `3d 04h`.
+pub fn span(took: SignedDuration) -> String {
+    let took = took.max(SignedDuration::ZERO);
+    let seconds = took.as_secs();
+    match seconds {
+        0 => format!("{:.1} s", took.as_secs_f64()),
+        1..60 => format!("{seconds} s"),
+        60..3_600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
+        3_600..86_400 => format!("{}h {:02}m", seconds / 3_600, seconds % 3_600 / 60),
+        _ => format!("{}d {:02}h", seconds / 86_400, seconds % 86_400 / 3_600),
+    }
+}
+
+/// `1 environment`, `2 environments`.
+pub fn count(number: usize, one: &str) -> String {
+    if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
+}
+
+/// The text in lines of at most `width` columns; words longer than that stay whole.
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    for paragraph in text.lines() {
+        let mut line = String::new();
+        for word in paragraph.split(' ') {
+            if !line.is_empty() && line.width() + 1 + word.width() > width {
+                lines.push(std::mem::take(&mut line));
+            }
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+        lines.push(line);
+    }
+    lines
+}
+
+/// The text cut to `width` columns.
+pub fn shorten(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let mut short = String::new();
+    for c in text.chars() {
+        if short.width() + 1 >= width {
+            break;
+        }
+        short.push(c);
+    }
+    format!("{}…", short.trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(seconds).unwrap()
+    }
+
+    #[test]
+    fn ages_have_one_unit() {
+        let ages: Vec<String> = [-5, 12, 360, 10_800, 100_000, 41 * 86_400]
+            .iter()
+            .map(|seconds| ago(at(0), at(*seconds)))
+            .collect();
+        assert_eq!(ages, ["0s", "12s", "6m", "3h", "27h", "41d"]);
+    }
+
+    #[test]
+    fn durations_are_as_exact_as_they_are_useful() {
+        let spans: Vec<String> = [900, 3_000, 134_000, 3_900_000, 273_600_000]
+            .iter()
+            .map(|ms| span(SignedDuration::from_millis(*ms)))
+            .collect();
+        assert_eq!(spans, ["0.9 s", "3 s", "2m 14s", "1h 05m", "3d 04h"]);
+    }
+
+    #[test]
+    fn prose_is_wrapped_between_words() {
+        assert_eq!(wrap("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrap("averylongword x", 4), ["averylongword", "x"]);
+        assert_eq!(shorten("installing", 6), "insta…");
+    }
+
+    #[test]
+    fn moments_are_named_by_how_near_they_are() {
+        let words = Words::utc();
+        let now = at(1_800_000_000);
+        assert_eq!(words.moment(now, now), "08:00");
+        assert_eq!(words.moment(at(1_800_000_000 + 86_400), now), "tomorrow 08:00");
+        assert_eq!(words.moment(at(1_800_000_000 + 864_000), now), "2027-01-25 08:00");
+    }
+}

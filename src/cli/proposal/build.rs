@@ -1,0 +1,298 @@
+//! Makes a proposal: asks the server what each document would do, and collects all faults.
+
+use std::collections::BTreeSet;
+
+use devpocket_specs::environment::Environment;
+use devpocket_specs::kind::Kind;
+use devpocket_specs::money::Money;
+use devpocket_specs::object::Key;
+use devpocket_specs::plan::{Plan, RiskClass, Step};
+use devpocket_specs::status::{Reason, Status};
+use futures::StreamExt;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{Fate, Item, Proposal};
+use crate::cli::api::{Api, ApiError, WriteOptions};
+use crate::cli::command::budget;
+use crate::cli::error::Report;
+use crate::cli::session::Session;
+
+/// Requests under way at a time.
+const AT_ONCE: usize = 8;
+/// Most differences of a record that are named.
+const DIFFERENCES: usize = 6;
+
+/// A document somebody wants applied.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    pub key: Key,
+    pub document: Value,
+}
+
+/// The answer of the `plan` subresource, as far as it is read here.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    change: String,
+    plan: Plan,
+    environment: Value,
+}
+
+/// Asks about every document.
+///
+/// # Errors
+/// The outer one ends everything (no answer, not signed in); the inner ones are refusals of single
+/// documents, all of them, with the index of the document.
+pub async fn build(
+    session: &Session,
+    api: &Api,
+    wanted: &[Wanted],
+    force: bool,
+) -> Result<Result<Proposal, Vec<(usize, Status)>>, Report> {
+    let created: BTreeSet<Key> = wanted.iter().map(|wanted| wanted.key.clone()).collect();
+    let asked = wanted.iter().map(|wanted| item(api, wanted, force, &created));
+    let answers: Vec<Result<Item, ApiError>> =
+        futures::stream::iter(asked).buffered(AT_ONCE).collect().await;
+    let mut items = Vec::new();
+    let mut refusals = Vec::new();
+    for (index, answer) in answers.into_iter().enumerate() {
+        match answer {
+            Ok(item) => items.push(item),
+            Err(ApiError::Refused { status, code, .. }) if code < 500 && code != 429 => {
+                refusals.push((index, *status));
+            }
+            Err(error) => return Err(session.report(&error)),
+        }
+    }
+    if !refusals.is_empty() {
+        return Ok(Err(refusals));
+    }
+    let installation = session.installation(api).await?;
+    let mut proposal = Proposal::of(items, installation);
+    price(session, api, &mut proposal).await?;
+    Ok(Ok(proposal))
+}
+
+async fn item(
+    api: &Api,
+    wanted: &Wanted,
+    force: bool,
+    created: &BTreeSet<Key>,
+) -> Result<Item, ApiError> {
+    let answer = match wanted.key.kind {
+        Kind::Environment => environment(api, wanted, force).await,
+        _ => record(api, wanted, force).await,
+    };
+    match answer {
+        Err(ApiError::Refused { status, .. }) if waits_for(&status, created) => Ok(later(wanted)),
+        other => other,
+    }
+}
+
+async fn environment(api: &Api, wanted: &Wanted, force: bool) -> Result<Item, ApiError> {
+    let before = api.find::<Environment>(&wanted.key.namespace, &wanted.key.name);
+    let (before, answer) =
+        futures::join!(before, api.plan_of(&wanted.key, &wanted.document, force));
+    let answer: Answer = serde_json::from_value(answer?).map_err(|error| ApiError::Foreign {
+        server: api.server().to_owned(),
+        problem: error.to_string(),
+    })?;
+    let fate = match answer.change.as_str() {
+        "Create" => Fate::New,
+        "None" => Fate::Unchanged,
+        _ => Fate::Changed,
+    };
+    let spec = answer.environment["spec"].clone();
+    let old = before?.map(|old| serde_json::to_value(&old.spec).unwrap_or_default());
+    Ok(Item {
+        key: wanted.key.clone(),
+        document: wanted.document.clone(),
+        fate,
+        differences: old.map(|old| differences(&old, &spec)).unwrap_or_default(),
+        environment: Some(Box::new(api.typed(answer.environment)?)),
+        spec,
+        plan: answer.plan,
+        planned: true,
+    })
+}
+
+async fn record(api: &Api, wanted: &Wanted, force: bool) -> Result<Item, ApiError> {
+    let options = WriteOptions { dry_run: true, force, ..WriteOptions::default() };
+    let after = api.apply(&wanted.key, &wanted.document, &options).await?;
+    let before = match api.get(&wanted.key).await {
+        Ok(before) => Some(before),
+        Err(error) if error.is_not_found() => None,
+        Err(error) => return Err(error),
+    };
+    let secret = wanted.key.kind == Kind::Secret;
+    let content = |value: &Value| {
+        let mut value = value.clone();
+        let metadata = value["metadata"].take();
+        value["labels"] = metadata["labels"].clone();
+        value["annotations"] = metadata["annotations"].clone();
+        value
+    };
+    let after = content(&after);
+    let (fate, differences) = match before.as_ref().map(content) {
+        None => (Fate::New, Vec::new()),
+        Some(before) if before == after => (Fate::Unchanged, Vec::new()),
+        Some(_) if secret => (Fate::Changed, Vec::new()),
+        Some(before) => (Fate::Changed, differences(&before, &after)),
+    };
+    Ok(Item {
+        key: wanted.key.clone(),
+        document: wanted.document.clone(),
+        fate,
+        differences,
+        spec: after,
+        environment: None,
+        plan: Plan::default(),
+        planned: false,
+    })
+}
+
+/// Whether the refusal is only about something the same call creates first.
+fn waits_for(status: &Status, created: &BTreeSet<Key>) -> bool {
+    let there =
+        |kind: Kind, name: &str| created.iter().any(|key| key.kind == kind && key.name == name);
+    let details = &status.details;
+    if status.reason == Reason::NotFound && details.kind == "namespaces" {
+        return there(Kind::Namespace, &details.name);
+    }
+    let kind_of = |code: &str| Kind::from_word(code.strip_prefix("unknown-")?);
+    !details.causes.is_empty()
+        && details.causes.iter().all(|cause| {
+            let kind = cause.code.as_deref().and_then(kind_of);
+            let name = cause.message.split('"').nth(1).unwrap_or_default();
+            cause.reason == "FieldValueNotFound" && kind.is_some_and(|kind| there(kind, name))
+        })
+}
+
+/// What the server cannot plan before something else is created.
+fn later(wanted: &Wanted) -> Item {
+    let spec = wanted.document["spec"].clone();
+    let text = |name: &str| spec[name].as_str().unwrap_or_default().to_owned();
+    let (size, region) = (text("size"), text("region"));
+    let place = if region.is_empty() { String::new() } else { format!(" in {region}") };
+    let steps = if wanted.key.kind == Kind::Environment {
+        vec![Step {
+            call: "purchase".into(),
+            machine: String::new(),
+            summary: format!("buy 1 × {size}{place}, or claim one from the pool"),
+            class: RiskClass::Money,
+            downtime_seconds: None,
+            monthly: None,
+            due: None,
+            fingerprint: None,
+            approved: true,
+            hold: None,
+        }]
+    } else {
+        Vec::new()
+    };
+    Item {
+        key: wanted.key.clone(),
+        document: wanted.document.clone(),
+        fate: Fate::New,
+        differences: Vec::new(),
+        environment: None,
+        spec,
+        plan: Plan::of(steps),
+        planned: false,
+    }
+}
+
+/// Prices of what the server could not plan, the day of the prices, and what is spent already.
+async fn price(session: &Session, api: &Api, proposal: &mut Proposal) -> Result<(), Report> {
+    if proposal.worst() != Some(RiskClass::Money) {
+        return Ok(());
+    }
+    let catalogue = api.catalogue().await.map_err(|error| session.report(&error))?;
+    let of = |size: &str, region: &str, months: u64| {
+        let sizes = catalogue["sizes"].as_array()?;
+        let known =
+            |view: &&Value| view["size"]["name"] == size || view["size"]["productId"] == size;
+        let prices = sizes.iter().find(known)?["prices"].as_array()?;
+        let fits = |line: &&Value| {
+            line["region"] == region && line["price"]["termMonths"].as_u64() == Some(months)
+        };
+        prices.iter().find(fits).map(|line| line["price"].clone())
+    };
+    for item in proposal.items.iter_mut().filter(|item| item.is_environment()) {
+        let region = item.spec["region"].as_str().unwrap_or("EU").to_owned();
+        let months = item.spec["contractMonths"].as_u64().unwrap_or(1);
+        let size = item.spec["size"].as_str().unwrap_or_default().to_owned();
+        let Some(price) = of(&size, &region, months) else { continue };
+        let day = price["asOf"].as_str().and_then(|day| day.parse().ok());
+        let bought = item.plan.steps.iter().any(|step| step.class == RiskClass::Money);
+        if bought {
+            proposal.prices_of = proposal.prices_of.min(day).or(proposal.prices_of).or(day);
+        }
+        if !item.planned {
+            let currency = price["currency"].as_str().unwrap_or_default();
+            let money = |name: &str| Some(Money::new(price[name].as_i64()?, currency));
+            for step in &mut item.plan.steps {
+                step.monthly = money("centsPerMonth");
+                step.due = money("totalDue");
+            }
+        }
+    }
+    proposal.committed = budget::committed(session, api).await?;
+    Ok(())
+}
+
+/// What differs between two versions of a record, field by field.
+fn differences(before: &Value, after: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    differ(before, after, "", &mut found);
+    if found.len() > DIFFERENCES {
+        let more = found.len() - DIFFERENCES + 1;
+        found.truncate(DIFFERENCES - 1);
+        found.push(format!("and {more} more"));
+    }
+    found
+}
+
+fn differ(before: &Value, after: &Value, path: &str, found: &mut Vec<String>) {
+    match (before, after) {
+        (Value::Object(old), Value::Object(new)) => {
+            let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+            for name in names {
+                let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                let (old, new) = (old.get(name), new.get(name));
+                differ(old.unwrap_or(&Value::Null), new.unwrap_or(&Value::Null), &path, found);
+            }
+        }
+        _ if before == after => {}
+        _ => match (plain(before), plain(after)) {
+            (Some(old), Some(new)) => found.push(format!("{path} {old} → {new}")),
+            _ => found.push(format!("{path} changes")),
+        },
+    }
+}
+
+/// A value short enough to be read in a line.
+fn plain(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => Some("(none)".to_owned()),
+        Value::String(text) if text.len() <= 40 && !text.contains('\n') => Some(text.clone()),
+        Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn differences_are_named_with_their_values() {
+        let old =
+            json!({"size": "a", "power": "Running", "env": [1], "user": {"shell": "/bin/sh"}});
+        let new = json!({"size": "b", "power": "Running", "env": [2], "user": {"shell": "/bin/sh"}, "x": true});
+        assert_eq!(differences(&old, &new), ["env changes", "size a → b", "x (none) → true"]);
+    }
+}

@@ -1,0 +1,170 @@
+//! One call of the program: which server, which namespace, how the answer looks.
+
+use std::path::PathBuf;
+
+use devpocket_controllers::clock::Clock as _;
+use devpocket_specs::installation::{self, Installation};
+use devpocket_specs::kind::Kind;
+use devpocket_specs::object::Key;
+use jiff::Timestamp;
+
+use super::api::{Api, ApiError};
+use super::args::Globals;
+use super::error::{Failure, Report, exit};
+use super::output::{Ink, Output};
+use super::refusal;
+use crate::clock::SystemClock;
+use crate::contabo::Sensitive;
+use crate::context::{self, ContextError, Contexts};
+
+/// What all commands share.
+pub struct Session {
+    pub output: Output,
+    pub namespace: String,
+    pub globals: Globals,
+    pub contexts: Contexts,
+    /// Name of the context in use, if one is.
+    pub context: Option<String>,
+    clock: SystemClock,
+}
+
+impl Session {
+    pub fn open(globals: Globals) -> Result<Session, Report> {
+        let output = Output::new(globals.output.unwrap_or_default(), globals.color);
+        let contexts = read_contexts()?;
+        let named = globals.context.as_deref();
+        let picked = contexts.pick(named).map(|(name, context)| (name.to_owned(), context.clone()));
+        if let (Some(name), None, None) = (named, &picked, &globals.server) {
+            return Err(unknown_context(name, &contexts));
+        }
+        // A server named on the command line is not the context's, and its token not for it.
+        let context = match (&globals.server, &picked) {
+            (Some(server), Some((_, known))) if *server != known.server => None,
+            _ => picked,
+        };
+        let namespace = globals
+            .namespace
+            .clone()
+            .or_else(|| context.as_ref().map(|(_, context)| context.namespace.clone()));
+        Ok(Session {
+            output,
+            namespace: namespace.unwrap_or_else(|| context::DEFAULT_NAMESPACE.to_owned()),
+            context: context.map(|(name, _)| name),
+            globals,
+            contexts,
+            clock: SystemClock::new(),
+        })
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The server of the flags, or of the context.
+    pub fn api(&self) -> Result<Api, Report> {
+        let context = self.context.as_ref().and_then(|name| self.contexts.contexts.get(name));
+        let server = self.globals.server.clone().or_else(|| context.map(|c| c.server.clone()));
+        let Some(server) = server else { return Err(no_server()) };
+        let token = self.globals.token.clone().map(Sensitive::new);
+        let token = token.or_else(|| context.map(|context| context.token.clone()));
+        Api::new(&server, token.filter(|token| !token.is_empty())).map_err(|e| self.report(&e))
+    }
+
+    pub fn report(&self, error: &ApiError) -> Report {
+        refusal::report(self, error)
+    }
+
+    /// Where the address comes from, and how another one is named.
+    pub fn origin(&self) -> String {
+        match &self.context {
+            Some(name) => format!("context {name} (or set --server, DEVPOCKET_SERVER)"),
+            None => "--server, DEVPOCKET_SERVER".to_owned(),
+        }
+    }
+
+    /// The other servers known here, as `local (http://127.0.0.1:8000)`.
+    pub fn other_contexts(&self) -> Vec<String> {
+        let others =
+            self.contexts.contexts.iter().filter(|(name, _)| Some(*name) != self.context.as_ref());
+        others.map(|(name, context)| format!("{name} ({})", context.server)).collect()
+    }
+
+    pub fn is_local(&self) -> bool {
+        self.context.as_deref().is_none_or(|name| name == context::LOCAL)
+    }
+
+    pub fn environment(&self, name: &str) -> Key {
+        Key::new(Kind::Environment, self.namespace.clone(), name)
+    }
+
+    /// The Installation: which account it is, and what holds all of it.
+    pub async fn installation(&self, api: &Api) -> Result<Option<Installation>, Report> {
+        api.find::<Installation>("", installation::NAME).await.map_err(|e| self.report(&e))
+    }
+
+    /// What every first line names: the server, and whether it is real money.
+    pub fn account_words(&self, api: &Api, installation: Option<&Installation>) -> String {
+        let account = installation.and_then(|installation| installation.spec.account.as_ref());
+        let (words, ink) = match account {
+            None => ("no Contabo account yet".to_owned(), Ink::Plain),
+            Some(account) if account.simulated => ("simulated".to_owned(), Ink::Plain),
+            Some(account) => {
+                (format!("REAL MONEY, Contabo {}", account_name(account)), Ink::Yellow)
+            }
+        };
+        format!("{}  {}", api.server(), self.output.err.paint(ink, &words))
+    }
+}
+
+/// `DE-54321`
+pub fn account_name(account: &installation::Account) -> String {
+    if account.customer.contains('-') {
+        account.customer.clone()
+    } else {
+        format!("{}-{}", account.tenant, account.customer)
+    }
+}
+
+/// The file with the contexts.
+pub fn contexts_path() -> Result<PathBuf, Report> {
+    context::path().map_err(|error| contexts_failure(&error))
+}
+
+fn read_contexts() -> Result<Contexts, Report> {
+    match context::path() {
+        // Without a folder there are no contexts; flags may say all that is needed.
+        Err(ContextError::NoFolder) => Ok(Contexts::default()),
+        Err(error) => Err(contexts_failure(&error)),
+        Ok(path) => Contexts::load(&path).map_err(|error| contexts_failure(&error)),
+    }
+}
+
+pub fn contexts_failure(error: &ContextError) -> Report {
+    Failure::new("contexts-file", error.to_string())
+        .exit(exit::INVALID)
+        .so_far("nothing was sent")
+        .into()
+}
+
+fn no_server() -> Report {
+    Failure::new("signed-out", "no server is known here")
+        .exit(exit::UNREACHABLE)
+        .at("--server, DEVPOCKET_SERVER, or a context")
+        .so_far("nothing was sent")
+        .attempt("devpocket up", "all of it on this computer, with a simulated Contabo")
+        .attempt("devpocket login https://dev.example.com --token-file FILE", "a server that runs")
+        .into()
+}
+
+fn unknown_context(name: &str, contexts: &Contexts) -> Report {
+    let known: Vec<&str> = contexts.contexts.keys().map(String::as_str).collect();
+    let because = match known.as_slice() {
+        [] => "there is none yet".to_owned(),
+        known => format!("there are: {}", known.join(", ")),
+    };
+    Failure::usage(format!("there is no context {name:?}"))
+        .at("--context")
+        .because(because)
+        .attempt("devpocket context", "")
+        .into()
+}

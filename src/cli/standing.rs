@@ -1,0 +1,114 @@
+//! Where an environment stands, in the fixed words: ordered, installing, ready, stopped, released;
+//! and the five ways of standing still, which are never mixed.
+
+use devpocket_specs::condition::{self, Condition, ConditionStatus};
+use devpocket_specs::environment::{Environment, Phase, Power, conditions};
+
+use super::output::{Ink, Sign};
+
+/// One environment at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    pub word: &'static str,
+    pub sign: Sign,
+    /// How far towards ready, as a share of the stages there are.
+    pub percent: u8,
+    /// What it waits for; empty when nothing.
+    pub message: String,
+    /// Nothing more will change by itself.
+    pub at_rest: bool,
+}
+
+/// The five names, with their condition, in the order of what a person must know first.
+const STANDSTILLS: [(&str, &str); 5] = [
+    (conditions::PAUSED, "paused"),
+    (conditions::STALLED, "stalled"),
+    (conditions::WAITING, "waiting"),
+    (conditions::HELD, "held"),
+    (conditions::UNOBSERVED, "unknown"),
+];
+
+impl Standing {
+    pub fn of(environment: &Environment) -> Standing {
+        let status = &environment.status;
+        let stage = stage(environment);
+        let still = standstill(environment);
+        let ready = is_ready(environment);
+        let message = match (&still, status.message.as_str()) {
+            (Some((_, condition)), _) if !condition.message.is_empty() => condition.message.clone(),
+            (_, message) => message.to_owned(),
+        };
+        let base = Standing {
+            word: stage.0,
+            sign: Sign::UnderWay,
+            percent: stage.1,
+            message,
+            at_rest: false,
+        };
+        match still {
+            Some((word @ ("paused" | "waiting"), _)) => {
+                Standing { word, sign: Sign::Waits, at_rest: true, ..base }
+            }
+            Some((word @ "stalled", _)) => {
+                Standing { word, sign: Sign::Failed, at_rest: true, ..base }
+            }
+            Some((word @ "unknown", _)) if !ready => Standing { word, sign: Sign::Unknown, ..base },
+            Some((word @ "held", _)) if !ready => Standing { word, sign: Sign::Waits, ..base },
+            _ if ready => Standing { sign: Sign::Done, at_rest: true, percent: 100, ..base },
+            _ if status.phase == Phase::Error => Standing { sign: Sign::Failed, ..base },
+            _ => base,
+        }
+    }
+}
+
+fn stage(environment: &Environment) -> (&'static str, u8) {
+    if environment.metadata.is_deleting() {
+        return ("releasing", 50);
+    }
+    match environment.status.phase {
+        Phase::Creating => ("ordering", 10),
+        Phase::Provisioning => ("ordered", 30),
+        Phase::Installing => ("installing", 60),
+        Phase::Configuring => ("installing", 85),
+        Phase::Running if is_ready(environment) => ("ready", 100),
+        Phase::Running => ("running", 90),
+        Phase::Stopping => ("stopping", 60),
+        Phase::Stopped => ("stopped", 90),
+        Phase::Restarting => ("restarting", 60),
+        Phase::Resizing => ("resizing", 50),
+        Phase::Error => ("failed", 0),
+        Phase::Terminated => ("released", 100),
+    }
+}
+
+/// As declared, as far as the newest declaration was looked at. A machine that is stopped because
+/// that was declared is as it should be, though nobody can work on it.
+pub fn is_ready(environment: &Environment) -> bool {
+    let status = &environment.status;
+    let current = status.observed_generation >= environment.metadata.generation;
+    let stopped = status.phase == Phase::Stopped && wanted(environment) == Power::Stopped;
+    current && (stopped || condition::is_true(&status.conditions, conditions::READY))
+}
+
+/// The power that holds now.
+pub fn wanted(environment: &Environment) -> Power {
+    let effective = environment.status.effective_power.as_ref();
+    effective.map_or(environment.spec.power, |effective| effective.power)
+}
+
+/// Which of the five it is, if it stands still.
+pub fn standstill(environment: &Environment) -> Option<(&'static str, &Condition)> {
+    STANDSTILLS.iter().find_map(|(kind, word)| {
+        let condition = condition::find(&environment.status.conditions, kind)?;
+        (condition.status == ConditionStatus::True).then_some((*word, condition))
+    })
+}
+
+/// The colour of a phase in tables.
+pub fn ink(environment: &Environment) -> Ink {
+    match Standing::of(environment) {
+        Standing { sign: Sign::Done, .. } => Ink::Green,
+        Standing { sign: Sign::Failed, .. } => Ink::Red,
+        _ => Ink::Yellow,
+    }
+}
