@@ -1,0 +1,146 @@
+//! Plans, questions, and what the commands that change leave behind.
+
+use devpocket_specs::environment::Power;
+
+use crate::world::World;
+
+#[tokio::test]
+async fn the_plan_names_server_money_and_the_command_that_does_exactly_this() {
+    let world = World::bare().await;
+    world.account(false).await;
+    let file = "apiVersion: devpocket.dev/v1alpha1\nkind: Environment\nmetadata: {name: api}\n\
+                spec: {size: vps-20-nvme, region: EU}\n";
+    world.file("api.yaml", file);
+    let planned = world.run(&["plan", "-f", "api.yaml"]).await.done();
+    let mut lines = planned.out.lines();
+    let head = lines.next().unwrap();
+    let hash = head.split(' ').nth(1).unwrap().to_owned();
+    let server = format!("http://{}", world.address);
+    assert_eq!(head, format!("Plan {hash}  1 environment  {server}  REAL MONEY, Contabo DE-54321"));
+    assert_eq!(lines.next().unwrap(), "+ env/api  vps-20-nvme in EU");
+    assert!(lines.next().unwrap().contains("money"), "{}", planned.out);
+    let exactly =
+        format!("Nothing was changed. Run exactly this: devpocket apply -f api.yaml --plan {hash}");
+    assert_eq!(planned.err.trim_end(), exactly);
+    assert!(world.environment("api").await.is_none(), "a plan changes nothing");
+    let applied = world.run(&["apply", "-f", "api.yaml", "--plan", &hash]).await.done();
+    assert!(applied.out.contains("env/api  declared"), "{}", applied.out);
+    assert!(world.environment("api").await.is_some());
+}
+
+#[tokio::test]
+async fn a_plan_that_no_longer_fits_is_refused_whole() {
+    let world = World::new().await;
+    world.file(
+        "api.yaml",
+        "apiVersion: devpocket.dev/v1alpha1\nkind: Environment\nmetadata: {name: api}\n\
+         spec: {size: vps-20-nvme, region: EU}\n",
+    );
+    let ended = world.run(&["apply", "-f", "api.yaml", "--plan", "7c41e9"]).await;
+    ended
+        .refused(4, "error[plan-stale]: plan 7c41e9 no longer fits the world")
+        .says(&["  so far   nothing was changed, nothing was bought"]);
+    assert!(world.environment("api").await.is_none());
+}
+
+#[tokio::test]
+async fn without_a_terminal_nothing_is_bought_unasked() {
+    let world = World::new().await;
+    let ended = world.run(&["create", "api", "--size", "vps-10-nvme", "--region", "EU"]).await;
+    assert_eq!(ended.code, 4, "{}", ended.err);
+    assert!(ended.err.starts_with("error[approval]: Buy 1 machine for 5.50 EUR?"), "{}", ended.err);
+    assert!(
+        ended.err.contains("devpocket create api --size vps-10-nvme --region EU --plan "),
+        "{}",
+        ended.err
+    );
+    assert!(world.environment("api").await.is_none());
+}
+
+#[tokio::test]
+async fn create_prints_the_yaml_it_would_send() {
+    let world = World::new().await;
+    let call = ["create", "api", "--size", "vps-10-nvme", "--dry-run", "-o", "yaml"];
+    let printed = world.run(&call).await.done();
+    world.file("api.yaml", &printed.out);
+    world.run(&["apply", "-f", "api.yaml", "--yes"]).await.done();
+    assert!(world.environment("api").await.is_some());
+}
+
+#[tokio::test]
+async fn start_and_stop_edit_what_is_declared() {
+    let world = World::new().await;
+    world.declare("web").await;
+    let dry = world.run(&["stop", "web", "--dry-run"]).await.done();
+    assert!(dry.err.contains("Nothing was changed."));
+    assert_eq!(world.environment("web").await.unwrap().spec.power, Power::Running);
+    world.run(&["stop", "env/web"]).await.done();
+    assert_eq!(world.environment("web").await.unwrap().spec.power, Power::Stopped);
+    world.run(&["start", "web"]).await.done();
+    assert_eq!(world.environment("web").await.unwrap().spec.power, Power::Running);
+    world.run(&["restart", "web"]).await.done();
+    let first = world.environment("web").await.unwrap().spec.restart.unwrap();
+    world.run(&["restart", "web"]).await.done();
+    assert_ne!(world.environment("web").await.unwrap().spec.restart.unwrap(), first);
+    let ended = world.run(&["stop", "nothing"]).await;
+    ended.refused(1, "error[not-found]: there is no env/nothing in main");
+}
+
+#[tokio::test]
+async fn a_pause_has_an_end_and_can_be_ended() {
+    let world = World::new().await;
+    world.declare("web").await;
+    world.run(&["pause", "web", "--for", "2h", "--reason", "migration"]).await.done();
+    let pause = world.environment("web").await.unwrap().spec.paused.unwrap();
+    assert_eq!(pause.reason.as_deref(), Some("migration"));
+    world.run(&["resume", "web"]).await.done();
+    assert!(world.environment("web").await.unwrap().spec.paused.is_none());
+    world.run(&["pause", "--all", "--for", "1h"]).await.done();
+    let status = world.run(&["status"]).await.done();
+    assert!(status.out.contains("devpocket resume --all"), "{}", status.out);
+    world.run(&["resume", "--all"]).await.done();
+    let status = world.run(&["status"]).await.done();
+    assert!(!status.out.contains("devpocket resume --all"), "{}", status.out);
+}
+
+#[tokio::test]
+async fn delete_asks_and_says_until_when_it_can_come_back() {
+    let world = World::new().await;
+    world.declare("web").await;
+    let ended = world.run(&["delete", "web"]).await;
+    assert_eq!(ended.code, 4, "{}", ended.err);
+    let server = format!("http://{}", world.address);
+    assert_eq!(
+        ended.err.lines().next().unwrap(),
+        format!("Delete 1 environment  {server}  simulated")
+    );
+    assert!(ended.err.contains("devpocket delete env/web --yes"), "{}", ended.err);
+    assert!(!world.environment("web").await.unwrap().metadata.is_deleting());
+    world.run(&["delete", "web", "--yes"]).await.done();
+    let left = world.environment("web").await;
+    assert!(left.is_none_or(|environment| environment.metadata.is_deleting()));
+    let ended = world.run(&["undelete", "other"]).await;
+    assert_eq!(ended.code, 1, "{}", ended.err);
+    assert!(ended.err.starts_with("error[nothing-to-undelete]: "), "{}", ended.err);
+}
+
+#[tokio::test]
+async fn signing_in_is_remembered_and_contexts_can_be_changed() {
+    let world = World::new().await;
+    std::fs::remove_file(world.config()).unwrap();
+    let ended = world.run(&["get", "env"]).await;
+    assert_eq!(ended.code, 6);
+    assert!(ended.err.contains("devpocket up"), "{}", ended.err);
+    world.file("token", crate::world::TOKEN);
+    let server = format!("http://{}", world.address);
+    let signed =
+        world.run(&["login", &server, "--name", "dev", "--token-file", "token"]).await.done();
+    assert_eq!(signed.out, format!("Signed in to {server} as admin; context dev.\n"));
+    world.run(&["get", "env"]).await.done();
+    let listed = world.run(&["context", "-o", "name"]).await.done();
+    assert_eq!(listed.out, "dev\n");
+    world.file("wrong", "wrong-token-0123456789");
+    let ended = world.run(&["login", &server, "--name", "x", "--token-file", "wrong"]).await;
+    assert_eq!(ended.code, 6, "{}", ended.err);
+    assert_eq!(world.run(&["context", "-o", "name"]).await.out, "dev\n", "nothing was remembered");
+}

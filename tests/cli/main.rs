@@ -1,0 +1,10 @@
+//! The real binary against a real server over a store in memory: what people type and read.
+
+mod answers;
+mod bad_input;
+mod changes;
+mod examples;
+mod files;
+mod looks;
+mod waiting;
+mod world;

@@ -1,0 +1,235 @@
+//! A server on a socket over a store in memory, and the program that talks to it.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use devpocket::access::seal::Sealer;
+use devpocket::access::{AdminOnly, Tokens, User};
+use devpocket::clock::{RandomIds, SystemClock};
+use devpocket::context::{Context, Contexts};
+use devpocket::server::{AllowedHosts, AppState, Build, Exposure, Server, StoreProbe};
+use devpocket_controllers::client::Client;
+use devpocket_controllers::sim::store::MemoryStore;
+use devpocket_controllers::store::Store;
+use devpocket_specs::admit::Actor;
+use devpocket_specs::catalogue::Catalogue;
+use devpocket_specs::environment::{Environment, EnvironmentStatus};
+use devpocket_specs::installation::{Account, Installation, InstallationSpec, NAME};
+use devpocket_specs::kind::Kind;
+use devpocket_specs::metadata::ObjectMeta;
+use devpocket_specs::money::Money;
+use devpocket_specs::namespace::Namespace;
+use devpocket_specs::object::Key;
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+/// Longest that a call may take: a bound against hanging, not a measurement.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub const TOKEN: &str = "admin-token-0123456789";
+
+/// A server, and a home for the program.
+pub struct World {
+    pub address: SocketAddr,
+    pub client: Client,
+    pub home: TempDir,
+    shutdown: CancellationToken,
+}
+
+/// How a call ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl World {
+    /// With the namespace `main` and a simulated account with a budget.
+    pub async fn new() -> World {
+        let world = World::bare().await;
+        world.account(true).await;
+        world
+    }
+
+    /// Without an account.
+    pub async fn bare() -> World {
+        devpocket::crypto::install_provider();
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+        let clock = SystemClock::new();
+        let catalogue = Arc::new(Catalogue::builtin().clone());
+        let shutdown = CancellationToken::new();
+        let state = AppState {
+            store: store.clone(),
+            clock: Arc::new(clock.clone()),
+            ids: Arc::new(RandomIds),
+            catalogue: catalogue.clone(),
+            sealer: Arc::new(Sealer::new([7; 32])),
+            authorizer: Arc::new(AdminOnly),
+            tokens: Arc::new(Tokens::single(TOKEN, User::admin("admin")).unwrap()),
+            hosts: AllowedHosts::new(Vec::<String>::new()),
+            metrics: None,
+            probes: vec![Arc::new(StoreProbe(store.clone()))],
+            shutdown: shutdown.clone(),
+            build: Build::default(),
+        };
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let server = Server::bind(any, Exposure::Loopback).await.unwrap();
+        let address = server.address();
+        tokio::spawn(server.serve(Arc::new(state)));
+        let actor = Actor::system("test");
+        let client = Client::new(store, Arc::new(clock), Arc::new(RandomIds), catalogue, actor);
+        let namespace = Namespace { metadata: ObjectMeta::named("", "main"), ..empty() };
+        client.create(&namespace).await.unwrap();
+        let world = World { address, client, home: tempfile::tempdir().unwrap(), shutdown };
+        world.sign_in();
+        world
+    }
+
+    /// Records which Contabo account this is.
+    pub async fn account(&self, simulated: bool) {
+        let account = Account {
+            api: "http://127.0.0.1:1".into(),
+            tenant: "DE".into(),
+            customer: "54321".into(),
+            simulated,
+        };
+        let spec = InstallationSpec {
+            id: "0123abcd".into(),
+            account: Some(account),
+            monthly_budget: Some(Money::eur(30_000)),
+            purchases_per_hour: 3,
+            reclaim_after_seconds: 86_400,
+            lag_allowance_seconds: 60,
+            settle_seconds: 1_800,
+            ..InstallationSpec::default()
+        };
+        let metadata = ObjectMeta::named("", NAME);
+        let installation = Installation { metadata, spec, status: Default::default() };
+        self.client.create(&installation).await.unwrap();
+    }
+
+    fn sign_in(&self) {
+        let context = Context {
+            server: format!("http://{}", self.address),
+            token: devpocket::contabo::Sensitive::new(TOKEN),
+            namespace: "main".into(),
+        };
+        let contexts = Contexts {
+            current: Some("local".into()),
+            contexts: [("local".into(), context)].into(),
+        };
+        contexts.save(&self.config()).unwrap();
+    }
+
+    pub fn config(&self) -> PathBuf {
+        self.home.path().join("config.yaml")
+    }
+
+    /// Writes a file into the program's folder.
+    pub fn file(&self, name: &str, text: &str) {
+        let path = self.home.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    /// The program, in its folder, with nothing of the environment it runs in.
+    pub fn program(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_devpocket"));
+        command
+            .args(arguments)
+            .env_clear()
+            .env("HOME", self.home.path())
+            .env("DEVPOCKET_CONFIG", self.config())
+            .env("LANG", "C.UTF-8")
+            .env("TZ", "UTC")
+            .current_dir(self.home.path())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs it to its end.
+    pub async fn run(&self, arguments: &[&str]) -> Ended {
+        self.run_with(arguments, &[]).await
+    }
+
+    pub async fn run_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Ended {
+        let mut command = self.program(arguments);
+        command.envs(variables.iter().copied());
+        let mut command = tokio::process::Command::from(command);
+        let output = tokio::time::timeout(PATIENCE, command.kill_on_drop(true).output()).await;
+        let output = output.unwrap_or_else(|_| panic!("{arguments:?} does not end"));
+        Ended::of(output.unwrap())
+    }
+
+    /// Declares an environment, as if with `create`.
+    pub async fn declare(&self, name: &str) {
+        let arguments = ["create", name, "--size", "vps-10-nvme", "--region", "EU", "--yes"];
+        self.run(&arguments).await.done();
+    }
+
+    pub fn key(&self, name: &str) -> Key {
+        Key::new(Kind::Environment, "main", name)
+    }
+
+    pub async fn environment(&self, name: &str) -> Option<Environment> {
+        self.client.get(&self.key(name)).await.unwrap()
+    }
+
+    /// Writes a status, as the controllers would.
+    pub async fn stand(&self, name: &str, change: impl Fn(&mut EnvironmentStatus) + Send + Sync) {
+        let key = self.key(name);
+        let edited = self.client.edit_status(&key, |environment: &mut Environment| {
+            environment.status.observed_generation = environment.metadata.generation;
+            change(&mut environment.status);
+        });
+        edited.await.unwrap();
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+    }
+}
+
+/// A namespace without anything in it.
+fn empty() -> Namespace {
+    serde_json::from_value(serde_json::json!({"metadata": {}})).unwrap()
+}
+
+impl Ended {
+    pub fn of(output: Output) -> Ended {
+        Ended {
+            code: output.status.code().unwrap_or(-1),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// It must have done what it was asked to.
+    pub fn done(self) -> Ended {
+        assert_eq!(self.code, 0, "{self:?}");
+        self
+    }
+
+    /// It must have ended with this code and this first line on stderr.
+    pub fn refused(self, code: i32, first_line: &str) -> Ended {
+        assert_eq!(self.code, code, "{}", self.err);
+        assert_eq!(self.err.lines().next().unwrap_or_default(), first_line, "{}", self.err);
+        self
+    }
+
+    /// stderr has these lines, among others, in this order.
+    pub fn says(self, lines: &[&str]) -> Ended {
+        let mut rest = self.err.lines();
+        for line in lines {
+            assert!(rest.any(|other| other == *line), "missing {line:?} in:\n{}", self.err);
+        }
+        self
+    }
+}
