@@ -35,3 +35,65 @@ pub fn day(at: Timestamp) -> Date {
 pub fn start_of(day: Date) -> Timestamp {
     day.to_zoned(TimeZone::UTC).map_or(Timestamp::MAX, |zoned| zoned.timestamp())
 }
+
+#[cfg(test)]
+mod tests {
+    use devpocket_specs::machine::{MachineSpec, MachineStatus};
+    use devpocket_specs::metadata::ObjectMeta;
+    use jiff::civil::date;
+    use serde_json::json;
+
+    use super::*;
+
+    fn bought(first: &str, months: u8) -> Machine {
+        let order = json!({
+            "size": "vps-10-nvme", "productId": "V91", "region": "EU", "image": "ubuntu-24.04",
+            "contractMonths": months, "price": {"cents": 550, "currency": "EUR"},
+            "due": {"cents": 550, "currency": "EUR"}, "pricesOf": "2026-08-22",
+            "userDataDigest": "", "demand": {
+                "environmentUid": "00000000-0000-4000-8000-000000000001", "cause": "create",
+            },
+        });
+        let seen = json!({
+            "providerStatus": "running", "displayName": "", "productId": "V91", "region": "EU",
+            "created": first, "since": first,
+        });
+        Machine {
+            metadata: ObjectMeta::named("", "m-1"),
+            spec: MachineSpec {
+                managed: true,
+                order: Some(serde_json::from_value(order).unwrap()),
+                ..MachineSpec::default()
+            },
+            status: MachineStatus {
+                seen: Some(serde_json::from_value(seen).unwrap()),
+                ..MachineStatus::default()
+            },
+        }
+    }
+
+    #[test]
+    fn terms_count_from_the_first_day_and_lose_no_day_in_february() {
+        let machine = bought("2026-01-31T23:59:00Z", 1);
+        for (today, next) in [
+            (date(2026, 1, 31), date(2026, 2, 28)),
+            (date(2026, 2, 27), date(2026, 2, 28)),
+            (date(2026, 2, 28), date(2026, 3, 31)),
+            (date(2027, 2, 1), date(2027, 2, 28)),
+        ] {
+            assert_eq!(paid_through(&machine, today), Some(next), "{today}");
+        }
+        let year = bought("2024-02-29T00:00:00Z", 12);
+        assert_eq!(paid_through(&year, date(2024, 6, 1)), Some(date(2025, 2, 28)));
+        assert_eq!(paid_through(&year, date(2025, 2, 28)), Some(date(2026, 2, 28)));
+    }
+
+    #[test]
+    fn a_cancelled_contract_ends_on_its_day_and_a_strangers_is_unknown() {
+        let mut machine = bought("2026-01-10T00:00:00Z", 1);
+        machine.status.seen.as_mut().unwrap().cancel_date = Some(date(2026, 2, 10));
+        assert_eq!(paid_through(&machine, date(2026, 5, 1)), Some(date(2026, 2, 10)));
+        machine.spec.order = None;
+        assert_eq!(paid_through(&machine, date(2026, 5, 1)), None);
+    }
+}

@@ -33,6 +33,8 @@ pub mod reconcile;
 pub mod report;
 pub mod resolve;
 pub mod send;
+#[cfg(test)]
+mod tests;
 pub mod token;
 pub mod transition;
 

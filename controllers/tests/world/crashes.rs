@@ -154,7 +154,8 @@ struct Run {
 }
 
 async fn run(scenario: Scenario, policy: UnknownPurchase, point: Option<Point>) -> Run {
-    let options = Options { unknown_purchase: policy, ..Options::default() };
+    let options =
+        Options { unknown_purchase: policy, reclaim_after_seconds: 600, ..Options::default() };
     let mut world = World::started(options);
     scenario.prepare(&mut world).await;
     world.arm(point);
@@ -221,22 +222,22 @@ async fn enumerate(scenario: Scenario, at_least: usize) {
 
 #[tokio::test(start_paused = true)]
 async fn create_survives_a_crash_at_every_step() {
-    enumerate(Scenario::Create, 1).await;
+    enumerate(Scenario::Create, 36).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn adopt_survives_a_crash_at_every_step() {
-    enumerate(Scenario::Adopt, 1).await;
+    enumerate(Scenario::Adopt, 40).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn claim_survives_a_crash_at_every_step() {
-    enumerate(Scenario::Claim, 1).await;
+    enumerate(Scenario::Claim, 36).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn power_drift_survives_a_crash_at_every_step() {
-    enumerate(Scenario::PowerDrift, 1).await;
+    enumerate(Scenario::PowerDrift, 18).await;
 }
 
 #[tokio::test(start_paused = true)]
