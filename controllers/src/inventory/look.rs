@@ -2,8 +2,8 @@
 //!
 //! - A status is written only when something in it changed; the time of an unchanged look is the
 //!   sweep's.
-//! - Lists lag behind single reads. A list that contradicts a newer change within the lag
-//!   allowance is not believed: the instance is asked for by itself.
+//! - Lists lag behind single reads. What a list shows changed is asked for by id where possible; a
+//!   list that contradicts a newer change within the lag allowance is never believed alone.
 //! - Being left out of a list is counted only if the list was complete and trusted, and only as
 //!   often as the proof needs, so that a missing machine costs three writes and not one a minute.
 

@@ -46,7 +46,9 @@ impl Asked {
 }
 
 impl Inventory {
-    /// Asks for machines that the list leaves out, or contradicts although they changed lately.
+    /// Asks for machines that the list leaves out or shows changed: lists have been seen to lag for
+    /// minutes, and old news would pass for a change somebody made. Changes are rare; when there
+    /// are more than can be asked for, the list is believed.
     pub(super) async fn ask(&self, around: &Around, list: &List) -> Asked {
         let look = around.look(list.as_of, Source::List);
         let mut doubtful: Vec<i64> = around
@@ -55,7 +57,7 @@ impl Inventory {
             .filter_map(|machine| {
                 let id = machine.status.instance_id?;
                 let ask = match list.instances.get(&id) {
-                    Some(instance) => look::present(machine, instance, &look).ask,
+                    Some(instance) => is_doubtful(machine, instance, &look),
                     None => machine.status.missing.as_ref().is_none_or(|m| m.not_found.is_none()),
                 };
                 (ask && machine.status.state != devpocket_specs::machine::MachineState::Gone)
@@ -243,6 +245,13 @@ impl Inventory {
             Err(_) => Vec::new(),
         }
     }
+}
+
+fn is_doubtful(machine: &Machine, instance: &Instance, look: &Look) -> bool {
+    let before = machine.status.seen.as_ref();
+    let changed =
+        before.is_some_and(|before| look::differs(before, &look::seen(instance, look.as_of)));
+    changed && (machine.spec.managed || look::present(machine, instance, look).ask)
 }
 
 /// The record's status after a look; nothing when the look says nothing about it.

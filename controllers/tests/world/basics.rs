@@ -10,7 +10,12 @@ use crate::HOUR;
 
 /// A world for stories of weeks.
 pub fn unhurried() -> Options {
-    Options { unhurried: true, ..Options::default() }
+    Options { unhurried: true, ..kept_for_an_hour() }
+}
+
+/// Released machines can be taken back for an hour.
+fn kept_for_an_hour() -> Options {
+    Options { reclaim_after_seconds: 3_600, ..Options::default() }
 }
 
 /// A world with one environment that is ready.
@@ -49,7 +54,7 @@ async fn power_follows_what_is_declared() {
 
 #[tokio::test(start_paused = true)]
 async fn a_deleted_environments_machine_is_stopped_kept_wiped_and_claimed_again() {
-    let mut world = with_web(Options::default()).await;
+    let mut world = with_web(kept_for_an_hour()).await;
     let id = world.instance_of("web").unwrap();
     world.delete("web").await;
     assert!(world.until(HOUR / 2, |world| world.environment("web").is_none()).await);
@@ -68,7 +73,7 @@ async fn a_deleted_environments_machine_is_stopped_kept_wiped_and_claimed_again(
 
 #[tokio::test(start_paused = true)]
 async fn a_deleted_environment_can_be_taken_back_with_its_disk() {
-    let mut world = with_web(Options::default()).await;
+    let mut world = with_web(kept_for_an_hour()).await;
     let old = world.environment("web").unwrap();
     let id = world.instance_of("web").unwrap();
     world.delete("web").await;

@@ -65,7 +65,7 @@ impl Default for Options {
             unknown_purchase: UnknownPurchase::Hold,
             budget: Some(100_000),
             purchases_per_hour: 100,
-            reclaim_after_seconds: 3_600,
+            reclaim_after_seconds: 86_400,
             contabo: contabo::Settings::default(),
             unhurried: false,
         }
