@@ -11,6 +11,7 @@ use tokio::time::{Duration, Instant, MissedTickBehavior};
 use super::api::{Api, Change, Watcher};
 use super::args::TIMEOUT;
 use super::error::{Failure, Outcome, Report, Retry, exit};
+use super::interrupt::Interrupt;
 use super::progress::Progress;
 use super::session::Session;
 use super::standing::{self, Standing};
@@ -77,6 +78,7 @@ pub async fn follow(
     let mut open = targets.clone();
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut interrupt = Interrupt::listen();
     watcher.start().await.map_err(|error| session.report(&error))?;
     missing(session, &watcher, &mut open, &mut progress)?;
     loop {
@@ -86,7 +88,7 @@ pub async fn follow(
         }
         let change = tokio::select! {
             biased;
-            _ = tokio::signal::ctrl_c() => {
+            () = interrupt.heard() => {
                 progress.end();
                 return Ok(interrupted(session, &open));
             }

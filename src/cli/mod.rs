@@ -17,6 +17,7 @@ pub mod standing;
 mod api;
 mod command;
 mod follow;
+mod interrupt;
 mod proposal;
 mod refusal;
 mod session;

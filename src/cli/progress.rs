@@ -70,7 +70,8 @@ impl Progress {
 
     /// An environment as it is now. Time counts from the first look at it.
     pub fn observe(&mut self, environment: &Environment, now: Timestamp) {
-        let standing = Standing::of(environment);
+        let mut standing = Standing::of(environment);
+        standing.message = self.words.local_times(&standing.message, now);
         self.stand(environment.key(), standing, now);
     }
 

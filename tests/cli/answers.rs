@@ -111,7 +111,12 @@ async fn describe_shows_one_in_full_and_what_it_cannot_see() {
         text.contains("Machine     vmi2563150  203.0.113.7  vps-10-nvme: 4 vCPU, 8 GB, 75 GB"),
         "{text}"
     );
-    assert!(text.contains("Paid        until 2026-12-15, 5.50 EUR a month"), "{text}");
+    assert!(
+        text.contains(
+            "Paid        until 2026-12-15, 5.50 EUR a month; renews unless released by 2026-12-14"
+        ),
+        "{text}"
+    );
     assert!(text.contains("Guest       not observed yet"), "{text}");
     assert!(text.contains("devpocket-cli"), "{text}");
     assert!(text.contains("✓ no drift"), "{text}");

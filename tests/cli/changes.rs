@@ -1,6 +1,9 @@
 //! Plans, questions, and what the commands that change leave behind.
 
 use devpocket_specs::environment::Power;
+use devpocket_specs::installation::{self, Installation};
+use devpocket_specs::kind::Kind;
+use devpocket_specs::object::Key;
 
 use crate::world::World;
 
@@ -143,4 +146,19 @@ async fn signing_in_is_remembered_and_contexts_can_be_changed() {
     let ended = world.run(&["login", &server, "--name", "x", "--token-file", "wrong"]).await;
     assert_eq!(ended.code, 6, "{}", ended.err);
     assert_eq!(world.run(&["context", "-o", "name"]).await.out, "dev\n", "nothing was remembered");
+}
+
+#[tokio::test]
+async fn what_a_brake_holds_is_declared_and_told() {
+    let world = World::new().await;
+    let key = Key::cluster(Kind::Installation, installation::NAME);
+    let edited = world.client.edit(&key, |installation: &mut Installation| {
+        installation.spec.monthly_budget = None;
+    });
+    edited.await.unwrap();
+    let ended = world.run(&["create", "web", "--size", "vps-10-nvme", "--yes"]).await;
+    assert_eq!(ended.code, 4, "{} {}", ended.out, ended.err);
+    assert!(ended.err.starts_with("held["), "{}", ended.err);
+    assert!(ended.err.contains("so far   env/web is declared"), "{}", ended.err);
+    assert!(world.environment("web").await.is_some(), "the record stands");
 }

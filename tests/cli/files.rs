@@ -37,15 +37,13 @@ async fn what_others_refer_to_is_made_first_whatever_the_order() {
 #[tokio::test]
 async fn stdin_is_read_only_when_it_is_asked_for() {
     let world = World::new().await;
+    let path = world.home.path().join("all.yaml");
+    world.file("all.yaml", TWO);
     let mut command = world.program(&["apply", "-f", "-", "--yes"]);
-    command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
-    let ended = tokio::task::spawn_blocking(move || {
-        use std::io::Write;
-        let mut child = command.spawn().unwrap();
-        child.stdin.take().unwrap().write_all(TWO.as_bytes()).unwrap();
-        child.wait_with_output().unwrap()
-    });
-    assert!(ended.await.unwrap().status.success());
+    command.stdin(std::fs::File::open(path).unwrap());
+    let output = tokio::process::Command::from(command).kill_on_drop(true).output();
+    let output = tokio::time::timeout(std::time::Duration::from_secs(60), output).await.unwrap();
+    assert!(output.unwrap().status.success());
 }
 
 #[tokio::test]

@@ -18,13 +18,15 @@ use devpocket_controllers::store::Store;
 use devpocket_specs::admit::Actor;
 use devpocket_specs::catalogue::Catalogue;
 use devpocket_specs::environment::{Environment, EnvironmentStatus};
-use devpocket_specs::installation::{Account, Installation, InstallationSpec, NAME};
+use devpocket_specs::installation::{Account, Installation, InstallationSpec, NAME, Sweep};
 use devpocket_specs::kind::Kind;
 use devpocket_specs::metadata::ObjectMeta;
 use devpocket_specs::money::Money;
 use devpocket_specs::namespace::Namespace;
 use devpocket_specs::object::Key;
 use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStderr, ChildStdout};
 use tokio_util::sync::CancellationToken;
 
 /// Longest that a call may take: a bound against hanging, not a measurement.
@@ -38,6 +40,37 @@ pub struct World {
     pub client: Client,
     pub home: TempDir,
     shutdown: CancellationToken,
+}
+
+/// A call that has not ended yet.
+pub struct Running {
+    pub child: Child,
+    pub out: Lines<BufReader<ChildStdout>>,
+    pub err: Lines<BufReader<ChildStderr>>,
+}
+
+impl Running {
+    /// The next line of the answer.
+    pub async fn answer(&mut self) -> Option<String> {
+        let line = tokio::time::timeout(PATIENCE, self.out.next_line()).await;
+        line.expect("no line was printed").unwrap()
+    }
+
+    /// The next line around the answer.
+    pub async fn note(&mut self) -> Option<String> {
+        let line = tokio::time::timeout(PATIENCE, self.err.next_line()).await;
+        line.expect("no line was printed").unwrap()
+    }
+
+    /// Its exit code and what it still says on stderr.
+    pub async fn end(mut self) -> (i32, Vec<String>) {
+        let mut lines = Vec::new();
+        while let Some(line) = self.note().await {
+            lines.push(line);
+        }
+        let status = tokio::time::timeout(PATIENCE, self.child.wait()).await;
+        (status.expect("it does not end").unwrap().code().unwrap_or(-1), lines)
+    }
 }
 
 /// How a call ended.
@@ -111,6 +144,19 @@ impl World {
         let metadata = ObjectMeta::named("", NAME);
         let installation = Installation { metadata, spec, status: Default::default() };
         self.client.create(&installation).await.unwrap();
+        // An account nobody has looked at yet is held for that reason alone.
+        let sweep = Sweep {
+            as_of: self.client.now(),
+            instances: 0,
+            complete: true,
+            trusted: true,
+            count: 1,
+        };
+        let key = Key::cluster(Kind::Installation, NAME);
+        let seen = self.client.edit_status(&key, |installation: &mut Installation| {
+            installation.status.sweep = Some(sweep.clone());
+        });
+        seen.await.unwrap();
     }
 
     fn sign_in(&self) {
@@ -164,6 +210,16 @@ impl World {
         let output = tokio::time::timeout(PATIENCE, command.kill_on_drop(true).output()).await;
         let output = output.unwrap_or_else(|_| panic!("{arguments:?} does not end"));
         Ended::of(output.unwrap())
+    }
+
+    /// Starts it and goes on.
+    pub fn start(&self, arguments: &[&str]) -> Running {
+        let mut command = tokio::process::Command::from(self.program(arguments));
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap()).lines();
+        let err = BufReader::new(child.stderr.take().unwrap()).lines();
+        Running { child, out, err }
     }
 
     /// Declares an environment, as if with `create`.

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
+use devpocket_specs::plan::{Hold, StandstillKind};
 use serde_json::{Value, json};
 
 use super::files::{listed, propose, where_flags};
 use crate::cli::api::Api;
-use crate::cli::error::{Failure, Outcome, Report, exit};
+use crate::cli::error::{Failure, Outcome, Report, Retry, exit};
 use crate::cli::follow::{Goal, follow};
 use crate::cli::output::{Format, Ink, Sign};
 use crate::cli::proposal::{self, Fate, Manner, Proposal};
@@ -95,11 +96,31 @@ pub async fn carry_out(session: &Session, api: &Api, proposal: &Proposal, call: 
         _ => results(session, proposal),
     }
     if !call.wait {
-        return Ok(exit::DONE);
+        return standing_still(proposal);
     }
     let waited = proposal.items.iter().filter(|item| item.is_environment());
     let targets: BTreeMap<_, _> = waited.map(|item| (item.key.clone(), Goal::Ready)).collect();
     follow(session, api, targets, true).await
+}
+
+/// What was declared stands, but a brake or a missing consent keeps a step from being done.
+fn standing_still(proposal: &Proposal) -> Outcome {
+    let mut failures = Vec::new();
+    for item in &proposal.items {
+        let holds = item.plan.steps.iter().filter_map(|step| step.hold.as_ref());
+        let stuck =
+            |hold: &&Hold| matches!(hold.kind, StandstillKind::Held | StandstillKind::Waiting);
+        let Some(hold) = holds.into_iter().find(stuck) else { continue };
+        let name = short_name(&item.key);
+        failures.push(
+            Failure::held(&hold.code, hold.message.clone())
+                .at(&name)
+                .so_far(format!("{name} is declared; this step was not done"))
+                .attempt(format!("devpocket explain {name}"), "")
+                .retry(Retry::GoesOn),
+        );
+    }
+    if failures.is_empty() { Ok(exit::DONE) } else { Err(Report::new(failures)) }
 }
 
 fn results(session: &Session, proposal: &Proposal) {

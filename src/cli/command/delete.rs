@@ -55,8 +55,11 @@ pub async fn run(session: &Session, args: DeleteArgs) -> Outcome {
         let environment = environments.get(key);
         let words = environment.map(|environment| released(session, environment, until));
         let name = output.err.paint(Ink::Bold, &short_name(key));
-        let line = format!("{} {name}  {}", output.err.sign(Sign::Goes), words.unwrap_or_default());
-        output.hint(line.trim_end());
+        let (words, disk) = words.unwrap_or_default();
+        output.hint(format!("{} {name}  {words}", output.err.sign(Sign::Goes)).trim_end());
+        if !disk.is_empty() {
+            output.hint(format!("    {disk}"));
+        }
     }
     if args.dry_run {
         output.hint("Nothing was changed.");
@@ -117,9 +120,13 @@ fn until(session: &Session, installation: Option<&Installation>) -> Option<Times
 }
 
 /// What becomes of the machine and the disk.
-fn released(session: &Session, environment: &Environment, until: Option<Timestamp>) -> String {
+fn released(
+    session: &Session,
+    environment: &Environment,
+    until: Option<Timestamp>,
+) -> (String, String) {
     let Some(machine) = &environment.status.machine else {
-        return "no machine is bound; nothing is released".to_owned();
+        return ("no machine is bound; nothing is released".to_owned(), String::new());
     };
     let machine = machine.instance_name.as_deref().unwrap_or(&machine.name);
     let paid = environment.status.cost.as_ref().and_then(|cost| cost.paid_until);
@@ -136,7 +143,7 @@ fn released(session: &Session, environment: &Environment, until: Option<Timestam
             format!("The disk is untouched until {until}, then {then}.")
         }
     };
-    format!("releases {machine}{paid}. {disk}")
+    (format!("releases {machine}{paid}"), disk)
 }
 
 fn agreed(

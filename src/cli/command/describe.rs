@@ -82,7 +82,10 @@ async fn environment(session: &Session, api: &Api, key: &Key, value: Value) -> R
     }
     let shown =
         environment.status.conditions.iter().filter(|c| c.r#type != conditions::GUEST_READY);
-    let mut shown: Vec<String> = shown.filter_map(|c| condition(session, c, now)).collect();
+    let mut shown: Vec<&Condition> = shown.collect();
+    shown.sort_by_key(|c| (c.r#type != conditions::READY, c.r#type != conditions::MACHINE_BOUND));
+    let mut shown: Vec<String> =
+        shown.into_iter().filter_map(|c| condition(session, c, now)).collect();
     if !environment
         .status
         .conditions
@@ -128,6 +131,7 @@ fn head(session: &Session, environment: &Environment, installation: Option<&Inst
     };
     let painted =
         session.output.out.paint(Ink::Bold, &format!("{name:<width$}", width = LABEL - 1));
+    let words = session.output.words.local_times(&words, session.now());
     session.output.line(format!("{painted} {words}"));
 }
 
@@ -186,7 +190,11 @@ fn ending(environment: &Environment, machine: Option<&Machine>) -> String {
         return format!("cancelled to {day}");
     }
     match environment.spec.reclaim {
-        Reclaim::Pool | Reclaim::CancelAtTermEnd => "renews unless released before".to_owned(),
+        Reclaim::Pool | Reclaim::CancelAtTermEnd => {
+            let paid = environment.status.cost.as_ref().and_then(|cost| cost.paid_until);
+            let by = paid.and_then(|day| day.yesterday().ok()).map(|day| format!(" by {day}"));
+            format!("renews unless released{}", by.unwrap_or_default())
+        }
         Reclaim::Retain => "renews, also after a delete".to_owned(),
     }
 }
@@ -299,6 +307,8 @@ async fn other(session: &Session, api: &Api, key: &Key, value: &Value) -> Result
 /// A labelled line; the continuation stands under the text.
 pub fn field(session: &Session, label: &str, text: &str) {
     let width = session.output.out.prose_width().saturating_sub(LABEL);
+    let text = session.output.words.local_times(text, session.now());
+    let text = text.as_str();
     let lines = if session.output.out.color { vec![text.to_owned()] } else { wrap(text, width) };
     for (index, line) in lines.iter().enumerate() {
         let label = if index == 0 { label } else { "" };

@@ -15,7 +15,7 @@ use super::explain_field;
 use crate::cli::api::Api;
 use crate::cli::error::{Outcome, Report, exit};
 use crate::cli::follow::absent_failure;
-use crate::cli::output::{Ink, ago, wrap};
+use crate::cli::output::{ago, wrap};
 use crate::cli::session::Session;
 use crate::cli::standing::{self, Standing};
 use crate::cli::target::{Named, kind_of};
@@ -49,7 +49,10 @@ pub async fn run(session: &Session, args: ExplainArgs) -> Outcome {
     let Some(environment) = found.map_err(|error| session.report(&error))? else {
         return Err(absent_failure(&key).into());
     };
+    let now = session.now();
+    let local = |text: &str| session.output.words.local_times(text, now);
     let mut story = history(session, &api, &key, &environment).await?;
+    story.iter_mut().for_each(|(_, text)| *text = local(text));
     story.sort_by_key(|(at, _)| *at);
     story.dedup();
     let skipped = story.len().saturating_sub(HISTORY);
@@ -64,7 +67,7 @@ pub async fn run(session: &Session, args: ExplainArgs) -> Outcome {
         }));
         return Ok(exit::DONE);
     }
-    say(session, &session.output.out.paint(Ink::Plain, &summary(session, &environment)), 0);
+    say(session, &local(&summary(session, &environment)), 0);
     for (at, text) in story.iter().skip(skipped) {
         let stamp = stamp(session, *at);
         let width = session.output.out.prose_width().saturating_sub(STAMP + 2);
@@ -74,7 +77,7 @@ pub async fn run(session: &Session, args: ExplainArgs) -> Outcome {
         }
     }
     if let Some(next) = next(session, &environment) {
-        say(session, &format!("Next: {next}"), 0);
+        say(session, &format!("Next: {}", local(&next)), 0);
     }
     if let Some(ways) = ways(&environment) {
         say(session, &format!("You can: {ways}"), 0);
@@ -139,19 +142,25 @@ async fn history(
         }
     }
     let uid = environment.uid().to_string();
-    let operations =
-        api.list(Kind::Operation, "", &format!("{}={uid}", names::ENVIRONMENT_UID)).await;
-    for item in operations.map_err(|error| session.report(&error))?.items {
+    let operations = api
+        .list(Kind::Operation, "", &format!("{}={uid}", names::ENVIRONMENT_UID))
+        .await
+        .map_err(|error| session.report(&error))?;
+    let mut reasons = Vec::new();
+    for item in operations.items {
         let operation: Operation = api.typed(item).map_err(|error| session.report(&error))?;
         story.extend(told(&operation));
+        reasons.push(operation.spec.reason);
     }
     for event in events(session, api, key).await? {
         let Some(at) = last(&event) else { continue };
-        let times =
-            if event.count > 1 { format!(" ({} times)", event.count) } else { String::new() };
-        let text = format!("{}{times}.", event.message.trim_end_matches('.'));
-        if !story.iter().any(|(_, known)| known.starts_with(event.message.trim_end_matches('.'))) {
-            story.push((at, text));
+        // What the drift and the operations above have said already.
+        let known =
+            event.reason == "Drift" || reasons.iter().any(|r| event.message.contains(r.as_str()));
+        if !known {
+            let times =
+                if event.count > 1 { format!(" ({} times)", event.count) } else { String::new() };
+            story.push((at, format!("{}{times}.", event.message.trim_end_matches('.'))));
         }
     }
     Ok(story)
@@ -162,15 +171,15 @@ fn told(operation: &Operation) -> Option<(Timestamp, String)> {
     let (spec, status) = (&operation.spec, &operation.status);
     let at = status.ended_at.or(status.issued_at).or(operation.metadata.creation_timestamp)?;
     let request: String = operation.uid().to_string().chars().take(8).collect();
-    let verb = match spec.verb {
-        Verb::Purchase => "the order",
-        Verb::Start => "start",
-        Verb::Stop => "power cut",
-        Verb::Shutdown => "shutdown",
-        Verb::Restart => "restart",
-        Verb::Rename => "rename",
-        Verb::Reinstall => "reinstall",
-        Verb::Cancel => "cancellation",
+    let (verb, done) = match spec.verb {
+        Verb::Purchase => ("the order", "the order was accepted"),
+        Verb::Start => ("start", "started"),
+        Verb::Stop => ("power cut", "cut the power"),
+        Verb::Shutdown => ("shutdown", "shut down"),
+        Verb::Restart => ("restart", "restarted"),
+        Verb::Rename => ("rename", "renamed"),
+        Verb::Reinstall => ("reinstall", "reinstalled"),
+        Verb::Cancel => ("cancellation", "cancelled"),
     };
     let message = status.message.trim_end_matches('.');
     let gap = if message.is_empty() { "" } else { ": " };
@@ -181,7 +190,7 @@ fn told(operation: &Operation) -> Option<(Timestamp, String)> {
         },
         OperationPhase::Issued => format!("{verb} was sent (request {request}), no answer yet."),
         OperationPhase::Succeeded => {
-            format!("{verb} done (request {request}): {}.", spec.reason.trim_end_matches('.'))
+            format!("{done} (request {request}): {}.", spec.reason.trim_end_matches('.'))
         }
         OperationPhase::Rejected => {
             format!("{verb} was refused (request {request}){gap}{message}.")

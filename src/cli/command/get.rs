@@ -10,6 +10,7 @@ use super::columns::View;
 use crate::cli::api::{Api, Change, Watcher};
 use crate::cli::error::{Outcome, Report, exit};
 use crate::cli::follow::absent_failure;
+use crate::cli::interrupt::Interrupt;
 use crate::cli::output::{Format, Style, Table};
 use crate::cli::session::Session;
 use crate::cli::standing::Standing;
@@ -137,7 +138,8 @@ fn hints(session: &Session, kind: Kind, items: &[Value]) -> Vec<String> {
             let quiet = standing.message.is_empty();
             let why = if still { format!(" (explain env/{name})") } else { String::new() };
             (!quiet).then(|| {
-                let line = format!("{name}: {said}{}{why}", standing.message);
+                let message = session.output.words.local_times(&standing.message, session.now());
+                let line = format!("{name}: {said}{message}{why}");
                 let style: &Style = &session.output.err;
                 crate::cli::output::shorten(&line, style.width)
             })
@@ -154,11 +156,12 @@ async fn watch(
     view: View,
 ) -> Outcome {
     let mut watcher = Watcher::new(api, named.kind, namespace);
+    let mut interrupt = Interrupt::listen();
     let mut first = true;
     loop {
         let change = tokio::select! {
             biased;
-            _ = tokio::signal::ctrl_c() => return Ok(exit::INTERRUPTED),
+            () = interrupt.heard() => return Ok(exit::INTERRUPTED),
             change = watcher.next() => change.map_err(|error| session.report(&error))?,
         };
         let (item, gone) = match change {

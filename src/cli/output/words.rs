@@ -29,6 +29,26 @@ impl Words {
         at.to_zoned(self.zone.clone()).date()
     }
 
+    /// A sentence of the server with its times in the local zone.
+    pub fn local_times(&self, text: &str, now: Timestamp) -> String {
+        let words = text.split(' ').map(|word| {
+            let bare = word.trim_end_matches(['.', ',', ';', ':', ')']);
+            let looks = bare.len() >= 20 && bare.as_bytes().get(10) == Some(&b'T');
+            match bare.parse::<Timestamp>().ok().filter(|_| looks) {
+                Some(at) => {
+                    let time = if self.day(at) == self.day(now) {
+                        self.clock(at)
+                    } else {
+                        self.moment(at, now)
+                    };
+                    format!("{time}{}", &word[bare.len()..])
+                }
+                None => word.to_owned(),
+            }
+        });
+        words.collect::<Vec<_>>().join(" ")
+    }
+
     /// `14:05`, `tomorrow 14:05`, `2026-12-15 14:05`
     pub fn moment(&self, at: Timestamp, now: Timestamp) -> String {
         let time = at.to_zoned(self.zone.clone()).strftime("%H:%M").to_string();
@@ -137,6 +157,14 @@ mod tests {
         assert_eq!(wrap("one two three", 7), ["one two", "three"]);
         assert_eq!(wrap("averylongword x", 4), ["averylongword", "x"]);
         assert_eq!(shorten("installing", 6), "insta…");
+    }
+
+    #[test]
+    fn times_in_sentences_are_local_and_other_words_stay() {
+        let text = "sent at 2027-01-15T08:00:03.764469001Z; paid until 2027-02-15.";
+        let words = Words::utc();
+        let local = words.local_times(text, at(1_800_000_000));
+        assert_eq!(local, "sent at 08:00:03; paid until 2027-02-15.");
     }
 
     #[test]

@@ -11,8 +11,8 @@ use crate::cli::output::{Ink, Sign, Style, count};
 use crate::cli::session::{Session, account_name};
 use crate::manifest::short_name;
 
-/// Columns of a step's summary; longer ones push their row aside.
-const SUMMARY: usize = 38;
+/// Most columns of a step's summary; longer ones push their row aside.
+const SUMMARY: usize = 48;
 /// Columns of a risk class: the longest is `reversible`.
 const CLASS: usize = 10;
 /// Columns of an amount.
@@ -62,8 +62,10 @@ fn item_lines(item: &Item, style: &Style) -> Vec<String> {
     };
     let head = format!("{} {name}  {what}", style.sign(sign));
     let mut lines = vec![head.trim_end().to_owned()];
+    let widest = item.plan.steps.iter().map(|step| step.summary.chars().count()).max();
+    let width = widest.unwrap_or(0).min(SUMMARY);
     for (index, step) in item.plan.steps.iter().enumerate() {
-        lines.push(step_line(index + 1, step, style));
+        lines.push(step_line(index + 1, step, width, style));
         if let Some(hold) = &step.hold {
             lines.push(format!("       {} {}", style.sign(Sign::Waits), hold.message));
         }
@@ -81,7 +83,7 @@ fn described(environment: &Environment) -> String {
     }
 }
 
-fn step_line(number: usize, step: &Step, style: &Style) -> String {
+fn step_line(number: usize, step: &Step, width: usize, style: &Style) -> String {
     let waits = step.fingerprint.is_some() && !step.approved;
     let sign = if waits { style.sign(Sign::Waits) } else { " ".to_owned() };
     let ink = match step.class {
@@ -100,7 +102,7 @@ fn step_line(number: usize, step: &Step, style: &Style) -> String {
         notes.push(format!("down about {seconds} s"));
     }
     let line = format!(
-        "  {sign} {number}  {:<SUMMARY$}  {class}  {amount:>AMOUNT$}  {}",
+        "  {sign} {number}  {:<width$}  {class}  {amount:>AMOUNT$}  {}",
         step.summary,
         notes.join(", ")
     );
