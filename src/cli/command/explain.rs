@@ -160,7 +160,10 @@ async fn history(
         if !known {
             let times =
                 if event.count > 1 { format!(" ({} times)", event.count) } else { String::new() };
-            story.push((at, format!("{}{times}.", event.message.trim_end_matches('.'))));
+            let text = format!("{}{times}.", event.message.trim_end_matches('.'));
+            if !story.iter().any(|(_, told)| *told == text) {
+                story.push((at, text));
+            }
         }
     }
     Ok(story)
