@@ -34,7 +34,8 @@ use crate::store::{self, PgOptions, SchemaError, UrlError};
 use crate::telemetry::{self, TelemetryError};
 
 pub use args::UpArgs;
-use folder::{Folder, FolderError, SecretError};
+pub use folder::FolderError;
+use folder::{Folder, SecretError};
 use screen::Screen;
 
 /// Budget of the simulated account, so that the brake is there and does not bite at once.

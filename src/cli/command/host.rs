@@ -66,6 +66,13 @@ pub fn run_as(args: RunAsArgs) -> Outcome {
 
 fn not_up(error: &UpError) -> Report {
     let failure = match error {
+        UpError::Folder(up::FolderError::Busy(_)) => Failure::new("busy", error.to_string())
+            .so_far("nothing was started; the other one runs on")
+            .attempt("devpocket status", "the one that runs")
+            .attempt(
+                "devpocket up --data FOLDER --port 8100 --simulator-port 8101 --control-port 8102",
+                "one more, beside it",
+            ),
         UpError::Listen(ServerError::Taken(address)) => {
             taken(&address.to_string(), "devpocket up --port 8100")
         }
