@@ -25,6 +25,7 @@ mod target;
 
 use std::ffi::OsString;
 use std::io::Write;
+use std::process::ExitCode;
 
 use args::{Cli, Command};
 use clap::error::{ContextKind, ErrorKind};
@@ -32,8 +33,25 @@ use error::{Failure, Outcome, Report, exit};
 use output::{ColorChoice, Format, Style};
 use session::Session;
 
+/// The program. It runs here and not in `main.rs`, so that the code behind it is generated once,
+/// in the library, and not a second time in the binary.
+pub fn main() -> ExitCode {
+    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => {
+            let code = runtime.block_on(run(std::env::args_os().collect()));
+            // A blocked read of a terminal must not keep the process alive.
+            runtime.shutdown_background();
+            ExitCode::from(code)
+        }
+        Err(error) => {
+            eprintln!("error[internal]: no threads can be started: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 /// Does what the arguments ask for; the result is what the process exits with.
-pub async fn run(arguments: Vec<OsString>) -> u8 {
+async fn run(arguments: Vec<OsString>) -> u8 {
     let cli = match Cli::read(&arguments) {
         Ok(cli) => cli,
         Err(error) => return misread(&error, &arguments),
