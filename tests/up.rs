@@ -33,7 +33,7 @@ async fn it_converges_survives_kill_9_heals_drift_and_stops_cleanly() {
     assert_eq!(up.control().ledger().await.unwrap().entries.len(), 1, "bought again");
 
     up.panel_stop("demo").await;
-    up.line_with("started");
+    up.line_with("changed outside DevPocket");
     up.wait_ready("demo").await;
 
     let output = up.interrupt();

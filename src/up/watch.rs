@@ -96,6 +96,8 @@ fn program() -> String {
     let Some(own) = own else { return "devpocket".into() };
     let here = std::env::current_dir().ok();
     match here.and_then(|here| own.strip_prefix(here).ok().map(|p| p.display().to_string())) {
+        // A bare name would be looked for on PATH.
+        Some(relative) if !relative.contains('/') => format!("./{relative}"),
         Some(relative) => relative,
         None => own.display().to_string(),
     }
