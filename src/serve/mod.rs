@@ -5,7 +5,7 @@ use std::sync::Arc;
 use devpocket_controllers::clock::{Clock, Ids};
 use devpocket_controllers::manager::Settings;
 use jiff::tz::TimeZone;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::clock::{RandomIds, SystemClock};
 use crate::config::{ConfigErrors, MigrateArgs, ServeArgs, ServeConfig};
@@ -40,6 +40,7 @@ pub enum ServeError {
 
 /// Serves until SIGTERM or Ctrl-C.
 pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
+    let mut stop = Stop::listen()?;
     let clock = SystemClock::new();
     let today = clock.now().to_zoned(TimeZone::UTC).date();
     let (config, warnings) = ServeConfig::load(&args, today)?;
@@ -73,7 +74,7 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     })
     .await?;
     tracing::info!(address = %node.address(), "serving");
-    stopped().await?;
+    stop.asked().await;
     tracing::info!("stopping: what was begun is finished first");
     node.stop().await;
     tracing::info!("stopped");
@@ -107,15 +108,28 @@ async fn open(url: &str) -> Result<sqlx::PgPool, ServeError> {
     store::pool(&options.connect, 2).await.map_err(ServeError::Connect)
 }
 
-/// Waits for the first SIGTERM or SIGINT.
-pub async fn stopped() -> Result<(), ServeError> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// SIGTERM and Ctrl-C, heard from the moment this is made: what comes during a start waits until
+/// there is something to stop in order, instead of killing half of it.
+pub struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    pub fn listen() -> Result<Stop, ServeError> {
+        Ok(Stop {
+            terminate: signal(SignalKind::terminate()).map_err(ServeError::Signals)?,
+            interrupt: signal(SignalKind::interrupt()).map_err(ServeError::Signals)?,
+        })
     }
-    Ok(())
+
+    /// Waits for the first of either.
+    pub async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 /// What `migrate` did or would do.

@@ -27,7 +27,7 @@ use crate::contabo::{ContaboClient, ContaboConfig, Credentials, Sensitive, Setup
 use crate::context::{self, Context, ContextError, Contexts};
 use crate::embedded::{EmbeddedConfig, EmbeddedError, EmbeddedPostgres};
 use crate::node::{Node, NodeConfig, NodeError};
-use crate::serve::{ServeError, stopped};
+use crate::serve::{ServeError, Stop};
 use crate::server::{Exposure, Server, ServerError};
 use crate::simulator::{self, Simulator, SimulatorClock, SimulatorConfig, SimulatorError};
 use crate::store::{self, PgOptions, SchemaError, UrlError};
@@ -99,6 +99,7 @@ impl From<SecretError<TokenError>> for UpError {
 
 /// Runs until Ctrl-C.
 pub async fn run(args: UpArgs) -> Result<(), UpError> {
+    let mut stop = Stop::listen()?;
     telemetry::start_logs(Some(&args.log), None)?;
     let screen = Screen::new();
     screen.hello();
@@ -123,7 +124,7 @@ pub async fn run(args: UpArgs) -> Result<(), UpError> {
     let fresh = demo::apply(node.client()).await?;
     let ended = watch::show(&node, &screen, fresh, simulator.control_address());
     tokio::select! {
-        stop = stopped() => stop?,
+        () = stop.asked() => {}
         () = ended => {}
     }
     screen.stopping();
