@@ -56,9 +56,9 @@ fn a_second_one_is_refused_with_a_way_out() {
 fn a_taken_port_is_named_with_the_flag_that_changes_it() {
     let home = Home::new();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = taken.local_addr().unwrap().port().to_string();
-    let refused = Up::refused(&home, &["--port", &port]);
-    assert!(refused.contains(&port) && refused.contains("--port"), "{refused}");
+    let port = taken.local_addr().unwrap().port();
+    let refused = Up::refused_on(&home, port, &[]);
+    assert!(refused.contains(&port.to_string()) && refused.contains("--port"), "{refused}");
 }
 
 #[test]

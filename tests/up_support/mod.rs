@@ -85,8 +85,14 @@ impl Up {
 
     /// Runs one that must refuse to start, and answers what it said.
     pub fn refused(home: &Home, flags: &[&str]) -> String {
+        let [port, ..] = free_ports();
+        Up::refused_on(home, port, flags)
+    }
+
+    /// The same, on this port.
+    pub fn refused_on(home: &Home, port: u16, flags: &[&str]) -> String {
         let data = home.data().display().to_string();
-        let [port, simulator, control] = free_ports();
+        let [_, simulator, control] = free_ports();
         let output = command(home, port, simulator, control)
             .args(["--data", &data])
             .args(flags)
