@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use devpocket::context::Contexts;
-use devpocket::simulator::control::{ControlClient, PanelAction};
+use devpocket::simulator::control::ControlClient;
 use devpocket_specs::condition;
 use devpocket_specs::environment::{Environment, conditions};
 use tempfile::TempDir;
@@ -126,10 +126,6 @@ impl Up {
 
     pub fn control(&self) -> ControlClient {
         ControlClient::new(&self.control).unwrap()
-    }
-
-    pub async fn panel_stop(&self, name: &str) {
-        self.control().panel(name, PanelAction::Stop).await.unwrap();
     }
 
     /// The environment, as the API shows it to whoever has the file's token.
