@@ -29,6 +29,8 @@ const PAGE_SIZE: u32 = 100;
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Stands for the address of a simulated account.
+const SIMULATED: &str = "simulator";
 /// Contabo's own addresses.
 const API_URL: &str = "https://api.contabo.com";
 const AUTH_URL: &str = "https://auth.contabo.com/auth/realms/contabo/protocol/openid-connect/token";
@@ -267,7 +269,8 @@ impl Cloud for ContaboClient {
     async fn account(&self) -> Result<Account, CloudError> {
         let (_, identity) = self.tokens.get().await?;
         Ok(Account {
-            api: self.api_url.clone(),
+            // The simulated account is the same one on whatever port it is served today.
+            api: if self.simulated { SIMULATED.into() } else { self.api_url.clone() },
             tenant: identity.tenant,
             customer: identity.customer,
             simulated: self.simulated,
