@@ -30,7 +30,7 @@ const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Stands for the address of a simulated account.
-const SIMULATED: &str = "simulator";
+const SIMULATED: &str = "simulated";
 /// Contabo's own addresses.
 const API_URL: &str = "https://api.contabo.com";
 const AUTH_URL: &str = "https://auth.contabo.com/auth/realms/contabo/protocol/openid-connect/token";
