@@ -25,6 +25,8 @@ pub struct Context {
     pub server: String,
     pub token: Sensitive,
     pub namespace: String,
+    /// Certificates to trust for `https` beside those of the system, as PEM.
+    pub authority: Option<String>,
 }
 
 /// All contexts, and which one is used.
@@ -51,6 +53,8 @@ struct Entry {
     token: String,
     #[serde(default = "default_namespace")]
     namespace: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    certificate_authority: Option<String>,
 }
 
 fn default_namespace() -> String {
@@ -106,7 +110,13 @@ impl Contexts {
         })?;
         let contexts = file.contexts.into_iter().map(|(name, entry)| {
             let token = Sensitive::new(entry.token);
-            (name, Context { server: entry.server, token, namespace: entry.namespace })
+            let context = Context {
+                server: entry.server,
+                token,
+                namespace: entry.namespace,
+                authority: entry.certificate_authority,
+            };
+            (name, context)
         });
         Ok(Contexts { current: file.current_context, contexts: contexts.collect() })
     }
@@ -123,6 +133,7 @@ impl Contexts {
                         server: context.server.clone(),
                         token: context.token.reveal().to_owned(),
                         namespace: context.namespace.clone(),
+                        certificate_authority: context.authority.clone(),
                     };
                     (name.clone(), entry)
                 })
@@ -164,6 +175,7 @@ mod tests {
             server: "http://127.0.0.1:8000".into(),
             token: Sensitive::new("t0ken"),
             namespace: "main".into(),
+            authority: Some("-----BEGIN CERTIFICATE-----\n".into()),
         };
         Contexts { current: Some("local".into()), contexts: [("local".into(), context)].into() }
     }

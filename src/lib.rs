@@ -4,6 +4,7 @@ pub mod access;
 pub mod cache;
 pub mod cli;
 pub mod clock;
+pub mod columns;
 pub mod config;
 pub mod contabo;
 pub mod context;

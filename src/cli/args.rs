@@ -98,6 +98,7 @@ pub enum Command {
     Operation(command::operation::OperationArgs),
     Login(command::login::LoginArgs),
     Context(command::context::ContextArgs),
+    Kubeconfig(command::kubeconfig::KubeconfigArgs),
     Version(command::version::VersionArgs),
 }
 

@@ -104,6 +104,7 @@ async fn ask_server(session: Session, command: Command) -> Outcome {
         Command::Operation(args) => command::operation::run(&session, args).await,
         Command::Login(args) => command::login::run(&session, args).await,
         Command::Context(args) => command::context::run(&session, args),
+        Command::Kubeconfig(args) => command::kubeconfig::run(&session, &args),
         Command::Version(args) => command::version::run(&session, args).await,
     }
 }

@@ -67,7 +67,9 @@ impl Session {
         let Some(server) = server else { return Err(no_server()) };
         let token = self.globals.token.clone().map(Sensitive::new);
         let token = token.or_else(|| context.map(|context| context.token.clone()));
-        Api::new(&server, token.filter(|token| !token.is_empty())).map_err(|e| self.report(&e))
+        let authority = context.and_then(|context| context.authority.as_deref());
+        Api::new(&server, token.filter(|token| !token.is_empty()), authority)
+            .map_err(|e| self.report(&e))
     }
 
     pub fn report(&self, error: &ApiError) -> Report {

@@ -9,10 +9,12 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
+use futures::future::Either;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -24,6 +26,10 @@ use super::limits::{
 };
 use super::request::Peer;
 use super::state::AppState;
+use super::tls::LocalTls;
+
+/// First byte of a TLS connection: a handshake record. No HTTP request begins with it.
+const TLS_HANDSHAKE: u8 = 0x16;
 
 /// Why the server does not listen.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +61,7 @@ pub enum Exposure {
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
+    tls: Option<LocalTls>,
 }
 
 impl Server {
@@ -69,7 +76,12 @@ impl Server {
         };
         let listener = TcpListener::bind(address).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
-        Ok(Server { listener, address })
+        Ok(Server { listener, address, tls: None })
+    }
+
+    /// Speaks TLS as well, on the same port: what begins with a handshake is TLS, the rest is plain.
+    pub fn with_tls(self, tls: LocalTls) -> Server {
+        Server { tls: Some(tls), ..self }
     }
 
     /// The address it listens on.
@@ -100,9 +112,9 @@ impl Server {
             let service = router
                 .clone()
                 .map_request(move |request: hyper::Request<Incoming>| with_peer(request, peer));
-            let shutdown = shutdown.clone();
+            let (tls, shutdown) = (self.tls.clone(), shutdown.clone());
             connections.spawn(async move {
-                if let Err(error) = converse(stream, service, shutdown).await {
+                if let Err(error) = connection(stream, tls, service, shutdown).await {
                     tracing::trace!(%error, %peer, "a connection ended early");
                 }
                 drop(permit);
@@ -116,17 +128,66 @@ impl Server {
     }
 }
 
-/// Serves one connection; once the server stops, only to the end of the request under way.
-async fn converse<S>(
+/// Finds out what a connection speaks, and serves it.
+async fn connection<S>(
     stream: TcpStream,
+    tls: Option<LocalTls>,
+    service: S,
+    shutdown: CancellationToken,
+) -> io::Result<()>
+where
+    S: Service,
+    S::Future: Send,
+{
+    let Some(tls) = tls else {
+        return converse(stream, service, shutdown).await.map_err(io::Error::other);
+    };
+    let opening = async {
+        let mut first = [0];
+        if stream.peek(&mut first).await? == 0 || first[0] != TLS_HANDSHAKE {
+            return Ok(Either::Left(stream));
+        }
+        tls.acceptor.accept(stream).await.map(Either::Right)
+    };
+    // Whoever connects and says nothing holds no place, as with the headers.
+    let opened = tokio::select! {
+        biased;
+        () = shutdown.cancelled() => return Ok(()),
+        opened = tokio::time::timeout(HEADER_TIME, opening) => opened??,
+    };
+    match opened {
+        Either::Left(plain) => converse(plain, service, shutdown).await,
+        Either::Right(secret) => converse(secret, service, shutdown).await,
+    }
+    .map_err(io::Error::other)
+}
+
+/// What a connection's requests are handed to.
+trait Service:
+    tower::Service<hyper::Request<Incoming>, Response = Response, Error = Infallible>
+    + Clone
+    + Send
+    + 'static
+{
+}
+
+impl<S> Service for S where
+    S: tower::Service<hyper::Request<Incoming>, Response = Response, Error = Infallible>
+        + Clone
+        + Send
+        + 'static
+{
+}
+
+/// Serves one connection; once the server stops, only to the end of the request under way.
+async fn converse<T, S>(
+    stream: T,
     service: S,
     shutdown: CancellationToken,
 ) -> Result<(), hyper::Error>
 where
-    S: tower::Service<hyper::Request<Incoming>, Response = Response, Error = Infallible>
-        + Clone
-        + Send
-        + 'static,
+    T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    S: Service,
     S::Future: Send,
 {
     let connection = http1::Builder::new()

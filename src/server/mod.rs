@@ -13,8 +13,8 @@
 //!   under way finish within [`limits::DRAIN`].
 //!
 //! # Caveats
-//! No TLS yet, so [`Server::bind`] refuses to listen off loopback unless told to (a proxy in
-//! front). A browser on the same machine could reach a loopback listener through a name it
+//! TLS is for loopback only ([`LocalTls`], on the same port as plain HTTP), so [`Server::bind`]
+//! refuses to listen off loopback unless told to (a proxy in front). A browser on the same machine could reach a loopback listener through a name it
 //! resolves there (DNS rebinding), which is what the `Host` check is for.
 
 pub mod limits;
@@ -25,6 +25,7 @@ mod listen;
 mod reply;
 mod request;
 mod state;
+mod tls;
 
 use std::sync::Arc;
 
@@ -40,6 +41,7 @@ pub use listen::{Exposure, Server, ServerError};
 pub use reply::{json, refuse};
 pub use request::{Peer, RequestId};
 pub use state::{AppState, Build, MetricsText, Probe, StoreProbe};
+pub use tls::{LocalTls, TlsError};
 
 /// Where the Kubernetes-style API lives: the path of a kubeconfig's `server:`.
 pub const KUBE_PREFIX: &str = "/kube";

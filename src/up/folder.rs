@@ -114,11 +114,12 @@ impl Folder {
 }
 
 /// Everything that is ever put into the folder.
-const OURS: [&str; 8] = [
+const OURS: [&str; 9] = [
     "lock",
     "postgres",
     "postgres-download",
     "simulator",
+    "tls",
     "admin-token",
     "seal-key",
     "clock",

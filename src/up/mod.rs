@@ -28,7 +28,7 @@ use crate::context::{self, Context, ContextError, Contexts};
 use crate::embedded::{EmbeddedConfig, EmbeddedError, EmbeddedPostgres};
 use crate::node::{Node, NodeConfig, NodeError};
 use crate::serve::{ServeError, Stop};
-use crate::server::{Exposure, Server, ServerError};
+use crate::server::{Exposure, LocalTls, Server, ServerError, TlsError};
 use crate::simulator::{self, Simulator, SimulatorClock, SimulatorConfig, SimulatorError};
 use crate::store::{self, PgOptions, SchemaError, UrlError};
 use crate::telemetry::{self, TelemetryError};
@@ -67,6 +67,8 @@ pub enum UpError {
     Context(#[from] ContextError),
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error("a secret cannot be made: {0}")]
     Secret(String),
     #[error("the database: {0}")]
@@ -106,6 +108,8 @@ pub async fn run(args: UpArgs) -> Result<(), UpError> {
     let folder = take_folder(&args, &screen)?;
     let loopback = |port| SocketAddr::from(([127, 0, 0, 1], port));
     let server = Server::bind(loopback(args.port), Exposure::Loopback).await?;
+    let tls = LocalTls::open(&folder.path().join("tls"))?;
+    let server = server.with_tls(tls.clone());
     let clock = SystemClock::ahead_by(folder.clock_offset());
     let simulator = start_simulator(&args, &folder, &clock).await?;
 
@@ -119,7 +123,7 @@ pub async fn run(args: UpArgs) -> Result<(), UpError> {
             return Err(error);
         }
     };
-    write_context(&node, &folder)?;
+    write_context(&node, &folder, &tls)?;
     screen.devpocket(started, node.address(), simulator.api_address());
     let fresh = demo::apply(node.client()).await?;
     let ended = watch::show(&node, &screen, fresh, simulator.control_address());
@@ -247,7 +251,7 @@ fn settings(folder: &Folder) -> Settings {
 }
 
 /// Lets the command line find this server.
-fn write_context(node: &Node, folder: &Folder) -> Result<(), UpError> {
+fn write_context(node: &Node, folder: &Folder, tls: &LocalTls) -> Result<(), UpError> {
     let path: PathBuf = context::path()?;
     let token = folder.secret("admin-token", new_token)?;
     let mut contexts = Contexts::load(&path)?;
@@ -257,6 +261,7 @@ fn write_context(node: &Node, folder: &Folder) -> Result<(), UpError> {
             server: format!("http://{}", node.address()),
             token: Sensitive::new(token),
             namespace: context::DEFAULT_NAMESPACE.into(),
+            authority: Some(tls.authority().to_owned()),
         },
     );
     contexts.current.get_or_insert_with(|| context::LOCAL.into());

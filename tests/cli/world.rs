@@ -164,6 +164,7 @@ impl World {
             server: format!("http://{}", self.address),
             token: devpocket::contabo::Sensitive::new(TOKEN),
             namespace: "main".into(),
+            authority: None,
         };
         let contexts = Contexts {
             current: Some("local".into()),

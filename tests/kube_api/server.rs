@@ -119,6 +119,29 @@ async fn headers_are_bounded_and_nonsense_is_refused() {
 }
 
 #[tokio::test]
+async fn tls_and_plain_http_share_a_port() {
+    let world = World::new().await;
+    let trusting = |authority: &str| {
+        let certificate = reqwest::Certificate::from_pem(authority.as_bytes()).unwrap();
+        reqwest::Client::builder().tls_certs_only([certificate]).build().unwrap()
+    };
+    let port = world.address.port();
+    for host in ["localhost", "127.0.0.1"] {
+        let url = format!("https://{host}:{port}{ENVIRONMENTS}");
+        let request = trusting(&world.authority).get(&url).timeout(PATIENCE);
+        assert_eq!(answer(request.bearer_auth(ADMIN_TOKEN)).await.code, 200, "{host}");
+        let request = trusting(&world.authority).get(&url).timeout(PATIENCE);
+        assert_eq!(answer(request).await.reason(), "Unauthorized", "TLS is no sign-in");
+    }
+    assert_eq!(world.get(ENVIRONMENTS).await.code, 200, "plain HTTP goes on");
+    // The authority of another installation is not trusted, however it calls itself.
+    let other = tempfile::tempdir().unwrap();
+    let other = devpocket::server::LocalTls::open(other.path()).unwrap();
+    let url = format!("https://127.0.0.1:{port}/health");
+    assert!(trusting(other.authority()).get(&url).timeout(PATIENCE).send().await.is_err());
+}
+
+#[tokio::test]
 async fn stopping_waits_for_the_requests_under_way() {
     let world = World::new().await;
     let mut stream = TcpStream::connect(world.address).await.unwrap();

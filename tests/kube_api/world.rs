@@ -7,7 +7,7 @@ use std::time::Duration;
 use devpocket::access::seal::Sealer;
 use devpocket::access::{AdminOnly, Tokens, User};
 use devpocket::clock::{RandomIds, SystemClock};
-use devpocket::server::{AllowedHosts, AppState, Build, Exposure, Server, StoreProbe};
+use devpocket::server::{AllowedHosts, AppState, Build, Exposure, LocalTls, Server, StoreProbe};
 use devpocket_controllers::sim::store::MemoryStore;
 use devpocket_controllers::store::Store;
 use devpocket_specs::catalogue::Catalogue;
@@ -33,6 +33,8 @@ pub struct World {
     pub clock: SystemClock,
     pub shutdown: CancellationToken,
     pub served: JoinHandle<()>,
+    /// Whom to trust for TLS, as PEM.
+    pub authority: String,
 }
 
 /// What was answered over plain HTTP.
@@ -81,8 +83,11 @@ impl World {
         let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
         let server = Server::bind(any_port, Exposure::Loopback).await.unwrap();
         let address = server.address();
-        let served = tokio::spawn(server.serve(Arc::new(state)));
-        World { address, store, clock, shutdown, served }
+        let keys = tempfile::tempdir().unwrap();
+        let tls = LocalTls::open(keys.path()).unwrap();
+        let authority = tls.authority().to_owned();
+        let served = tokio::spawn(server.with_tls(tls).serve(Arc::new(state)));
+        World { address, store, clock, shutdown, served, authority }
     }
 
     pub fn url(&self, path: &str) -> String {

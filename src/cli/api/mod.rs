@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use devpocket_specs::kind::Kind;
 use devpocket_specs::object::{Key, Object, Resource};
-use reqwest::{Method, RequestBuilder, StatusCode};
+use reqwest::{Certificate, Method, RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -57,13 +57,19 @@ pub struct WriteOptions {
 }
 
 impl Api {
-    pub fn new(server: &str, token: Option<Sensitive>) -> Result<Api, ApiError> {
+    /// `authority` are certificates (PEM) to trust beside those of the system.
+    pub fn new(
+        server: &str,
+        token: Option<Sensitive>,
+        authority: Option<&str>,
+    ) -> Result<Api, ApiError> {
         crate::crypto::install_provider();
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
-            .user_agent(concat!("devpocket/", env!("CARGO_PKG_VERSION")))
-            .build();
+            .user_agent(concat!("devpocket/", env!("CARGO_PKG_VERSION")));
         let server = server.trim_end_matches('/').to_owned();
+        let certificates = Certificate::from_pem_bundle(authority.unwrap_or_default().as_bytes());
+        let http = certificates.and_then(|more| http.tls_certs_merge(more).build());
         let http = http.map_err(|error| ApiError::setup(&server, &error))?;
         Ok(Api { http, server, token })
     }

@@ -27,6 +27,9 @@ pub struct LoginArgs {
     /// File that holds the token; - reads a line from stdin
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
+    /// Certificates (PEM) to trust for this server beside those of the system
+    #[arg(long, value_name = "FILE")]
+    certificate_authority: Option<PathBuf>,
 }
 
 pub async fn run(session: &Session, args: LoginArgs) -> Outcome {
@@ -41,8 +44,9 @@ pub async fn run(session: &Session, args: LoginArgs) -> Outcome {
     };
     let server = server.trim_end_matches('/').to_owned();
     let token = token(session, &args)?;
-    let api =
-        Api::new(&server, Some(Sensitive::new(token.clone()))).map_err(|e| session.report(&e))?;
+    let authority = authority(&args, current.filter(|context| context.server == server))?;
+    let api = Api::new(&server, Some(Sensitive::new(token.clone())), authority.as_deref())
+        .map_err(|e| session.report(&e))?;
     let user = api.whoami().await.map_err(|error| session.report(&error))?;
     let path = contexts_path()?;
     let mut contexts = session.contexts.clone();
@@ -53,6 +57,7 @@ pub async fn run(session: &Session, args: LoginArgs) -> Outcome {
         server: server.clone(),
         token: Sensitive::new(token),
         namespace: namespace.unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned()),
+        authority,
     };
     contexts.contexts.insert(name.clone(), context);
     contexts.current = Some(name.clone());
@@ -63,6 +68,20 @@ pub async fn run(session: &Session, args: LoginArgs) -> Outcome {
         session.output.line(format!("Signed in to {server} as {user}; context {name}."));
     }
     Ok(exit::DONE)
+}
+
+/// The certificates of the flag, or those known for the server.
+fn authority(args: &LoginArgs, known: Option<&Context>) -> Result<Option<String>, Report> {
+    let Some(file) = &args.certificate_authority else {
+        return Ok(known.and_then(|context| context.authority.clone()));
+    };
+    let fault = |text: String| Report::from(Failure::usage(text).at("--certificate-authority"));
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| fault(format!("{} cannot be read: {error}", file.display())))?;
+    if !text.contains("BEGIN CERTIFICATE") {
+        return Err(fault(format!("{} holds no certificate in PEM", file.display())));
+    }
+    Ok(Some(text))
 }
 
 fn token(session: &Session, args: &LoginArgs) -> Result<String, Report> {

@@ -9,6 +9,7 @@ pub mod describe;
 pub mod explain;
 pub mod get;
 pub mod host;
+pub mod kubeconfig;
 pub mod login;
 pub mod operation;
 pub mod pause;
