@@ -8,7 +8,6 @@
 use serde_json::{Map, Value, json};
 
 use crate::admit::Context;
-use crate::catalogue::BASE_REGION;
 use crate::kind::Kind;
 use crate::object::Object;
 use crate::validation::MAX_DISPLAY_NAME;
@@ -44,11 +43,13 @@ fn environment(object: &mut Object, old: Option<&Object>, context: &Context<'_>)
     if !name.is_empty() {
         fill(spec, "displayName", || json!(name));
     }
-    fill(spec, "region", || before("/region").unwrap_or_else(|| json!(BASE_REGION)));
+    let region = || json!(context.catalogue.default_region());
+    fill(spec, "region", || before("/region").unwrap_or_else(region));
     let image = || json!(context.catalogue.default_image());
     fill(spec, "image", || before("/image").unwrap_or_else(image));
     fill(spec, "user", || Value::Object(Map::new()));
-    fill(&mut spec["user"], "shell", || before("/user/shell").unwrap_or_else(|| json!(SHELL)));
+    let shell = || json!(context.catalogue.default_shell());
+    fill(&mut spec["user"], "shell", || before("/user/shell").unwrap_or_else(shell));
 }
 
 fn fill(parent: &mut Value, name: &str, value: impl FnOnce() -> Value) {

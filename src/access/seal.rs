@@ -49,7 +49,7 @@ pub enum SealError {
         #[source]
         source: std::io::Error,
     },
-    #[error("the sealing key must be {KEY_BYTES} bytes in base64")]
+    #[error("the sealing key must be {KEY_BYTES} bytes, in hex or base64")]
     BadKey,
     #[error("there is no sealing key")]
     NoKey,
@@ -106,12 +106,12 @@ impl Sealer {
         Sealer { keys: vec![(key_id(&key), XChaCha20Poly1305::new(&key.into()))] }
     }
 
-    /// Keys as configured: base64, separated by commas or white space; the first seals.
+    /// Keys as configured: 64 hex digits or base64, separated by commas or white space; the first
+    /// seals.
     pub fn from_text(text: &str) -> Result<Sealer, SealError> {
         let mut keys = Vec::new();
         for word in text.split([',', ' ', '\n', '\r', '\t']).filter(|word| !word.is_empty()) {
-            let bytes = STANDARD.decode(word).map_err(|_| SealError::BadKey)?;
-            let key: [u8; KEY_BYTES] = bytes.try_into().map_err(|_| SealError::BadKey)?;
+            let key = read_key(word).ok_or(SealError::BadKey)?;
             keys.push((key_id(&key), XChaCha20Poly1305::new(&key.into())));
         }
         if keys.is_empty() { Err(SealError::NoKey) } else { Ok(Sealer { keys }) }
@@ -175,6 +175,18 @@ pub fn new_key() -> Result<String, SealError> {
     let mut key = [0; KEY_BYTES];
     getrandom::fill(&mut key)?;
     Ok(STANDARD.encode(key))
+}
+
+/// 64 hex digits, or 32 bytes in base64. Their lengths differ, so no text can mean both.
+fn read_key(word: &str) -> Option<[u8; KEY_BYTES]> {
+    if word.len() != 2 * KEY_BYTES || !word.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return STANDARD.decode(word).ok()?.try_into().ok();
+    }
+    let mut key = [0; KEY_BYTES];
+    for (byte, digits) in key.iter_mut().zip(word.as_bytes().chunks(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+    }
+    Some(key)
 }
 
 /// Names a key without telling anything about it.
@@ -255,6 +267,16 @@ mod tests {
         let only_new = Sealer::from_text(&new).unwrap();
         assert_eq!(only_new.open(HERE, &fresh).unwrap(), b"hunter2");
         assert!(matches!(only_new.open(HERE, &sealed), Err(SealError::UnknownKey { .. })));
+    }
+
+    #[test]
+    fn a_key_is_the_same_in_hex_and_in_base64() {
+        let sealed = Sealer::from_text(&"07".repeat(KEY_BYTES)).unwrap().seal(HERE, b"x").unwrap();
+        let other = Sealer::from_text(&STANDARD.encode([7; KEY_BYTES])).unwrap();
+        assert_eq!(other.open(HERE, &sealed).unwrap(), b"x");
+        for wrong in ["", "07", &"zz".repeat(KEY_BYTES), &"+7".repeat(KEY_BYTES)] {
+            assert!(Sealer::from_text(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub struct Dotenv {
     pub values: BTreeMap<String, String>,
     /// Where they came from, for messages.
     pub path: Option<PathBuf>,
+    lines: BTreeMap<String, usize>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -39,8 +40,28 @@ impl Dotenv {
                 entry.map_err(|error| failed(format!("is not NAME=value: {}", kind(&error))))?;
             values.insert(name, value);
         }
-        Ok(Dotenv { values, path: Some(path.to_owned()) })
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        Ok(Dotenv { values, path: Some(path.to_owned()), lines: lines(&text) })
     }
+
+    /// `FILE:LINE` of a variable.
+    pub fn place(&self, name: &str) -> String {
+        let path = self.path.as_deref().unwrap_or(Path::new(".env")).display();
+        match self.lines.get(name) {
+            Some(line) => format!("{path}:{line}"),
+            None => path.to_string(),
+        }
+    }
+}
+
+/// Which line sets which variable. The last one counts, as it does for the values.
+fn lines(text: &str) -> BTreeMap<String, usize> {
+    let name = |line: &str| {
+        let (name, _) = line.trim_start().split_once('=')?;
+        Some(name.trim_start_matches("export ").trim().to_owned())
+    };
+    let numbered = text.lines().zip(1..);
+    numbered.filter_map(|(line, number)| Some((name(line)?, number))).collect()
 }
 
 fn kind(error: &dotenvy::Error) -> String {

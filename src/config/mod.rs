@@ -13,7 +13,7 @@ mod source;
 mod tests;
 
 pub use dotenv::{Dotenv, DotenvError};
-pub use settings::{CONTABO_SIMULATED_NOTE, ServeConfig, Warning};
+pub use settings::{CONTABO_SIMULATED_NOTE, Database, ServeConfig, Warning};
 pub use source::{ConfigError, MigrateArgs, ServeArgs, Source};
 
 /// Everything wrong with the configuration.
@@ -40,7 +40,7 @@ impl ServeConfig {
 
 impl MigrateArgs {
     /// The database's address, found as `serve` finds it.
-    pub fn database_url(&self) -> Result<crate::contabo::Sensitive, ConfigErrors> {
+    pub fn database(&self) -> Result<Database, ConfigErrors> {
         let args = ServeArgs {
             env_file: self.env_file.clone(),
             database_url: self.database_url.clone(),
@@ -50,9 +50,9 @@ impl MigrateArgs {
         let dotenv = Dotenv::load(args.env_file.as_deref())
             .map_err(|error| ConfigErrors(vec![ConfigError::from(error)]))?;
         let mut source = Source::new(&args, std::env::vars().collect(), dotenv);
-        let url = settings::database_url(&mut source);
+        let database = settings::database(&mut source);
         match source.errors.is_empty() {
-            true => Ok(url),
+            true => Ok(database),
             false => Err(ConfigErrors(source.errors)),
         }
     }

@@ -2,17 +2,20 @@
 
 use std::fs;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use devpocket_specs::catalogue::Catalogue;
 use devpocket_specs::installation::UnknownPurchase;
 use devpocket_specs::money::Money;
 use jiff::civil::Date;
 
+use crate::access::seal::Sealer;
 use crate::contabo::{ContaboConfig, Credentials, Sensitive};
+use crate::telemetry::check_filter;
 
 use super::ConfigErrors;
 use super::parse;
-use super::source::{Source, Value};
+use super::source::{Secret, Source};
 
 /// Said when another address than Contabo's is configured.
 pub const CONTABO_SIMULATED_NOTE: &str = "Contabo is simulated: nothing here costs money";
@@ -20,23 +23,42 @@ pub const CONTABO_SIMULATED_NOTE: &str = "Contabo is simulated: nothing here cos
 /// Shortest admin token that is accepted, in characters.
 const TOKEN_MIN: usize = 32;
 
+/// Known to earlier servers or meant for later versions: accepted, and said to do nothing.
+const WITHOUT_EFFECT: [&str; 7] = [
+    "CONTABO_SSH_KEY_ID",
+    "INSTALL_TIMEOUT_MINUTES",
+    "SECRET_KEY",
+    "ACCESS_TOKEN_EXPIRE_MINUTES",
+    "REFRESH_TOKEN_EXPIRE_DAYS",
+    "RESEND_API_KEY",
+    "FROM_EMAIL",
+];
+
 /// Something worth a line in the log.
 pub type Warning = String;
+
+/// The database's address, and where it was configured.
+#[derive(Clone, Debug)]
+pub struct Database {
+    pub url: Sensitive,
+    /// Such as `DATABASE_URL (.env:3)`, for messages.
+    pub place: String,
+}
 
 /// Everything `serve` needs, checked.
 #[derive(Clone, Debug)]
 pub struct ServeConfig {
-    pub database_url: Sensitive,
+    pub database: Database,
     pub contabo: ContaboConfig,
-    pub default_region: String,
     /// Catalogue name of the size that is offered first.
     pub default_size: String,
-    pub default_shell: String,
     pub install_timeout_minutes: u32,
     pub allowed_origins: Vec<String>,
     pub allowed_hosts: Vec<String>,
     pub host: IpAddr,
     pub port: u16,
+    /// Time between two lists of the whole account.
+    pub sweep: Duration,
     pub admin_token: Sensitive,
     pub seal_key: Sensitive,
     pub monthly_budget: Option<Money>,
@@ -50,29 +72,34 @@ pub struct ServeConfig {
 pub fn read(source: &mut Source, today: Date) -> Result<(ServeConfig, Vec<Warning>), ConfigErrors> {
     let mut warnings = Vec::new();
     let catalogue = catalogue(source);
+    let region = default_region(source, &catalogue);
+    let shell = default_shell(source);
     let config = ServeConfig {
-        database_url: database_url(source),
+        database: database(source),
         contabo: contabo(source),
-        default_region: default_region(source, &catalogue),
         default_size: default_size(source, &catalogue, today, &mut warnings),
-        default_shell: default_shell(source),
         install_timeout_minutes: number(source, "INSTALL_TIMEOUT_MINUTES", 15, 1..=240),
         allowed_origins: source.value("ALLOWED_ORIGINS").map_or(vec![], |v| parse::list(&v.text)),
         allowed_hosts: source.value("ALLOWED_HOSTS").map_or(vec![], |v| parse::list(&v.text)),
         host: host(source),
-        port: number(source, "PORT", 8000, 1..=65_535) as u16,
+        // 0 lets the system choose; the log tells what it chose.
+        port: number(source, "PORT", 8000, 0..=65_535) as u16,
+        sweep: Duration::from_secs(number(source, "DEVPOCKET_SWEEP_SECONDS", 60, 5..=600).into()),
         admin_token: admin_token(source),
         seal_key: seal_key(source),
         monthly_budget: monthly_budget(source, &mut warnings),
         unknown_purchase: unknown_purchase(source),
-        catalogue,
-        log_filter: source.value("LOG_LEVEL").map(|v| v.text.to_ascii_lowercase()),
+        catalogue: catalogue.with_defaults(&region, &shell),
+        log_filter: log_filter(source),
         log_json: log_json(source),
     };
     if config.contabo.simulated {
         warnings.push(CONTABO_SIMULATED_NOTE.into());
     }
-    for name in ["CONTABO_SSH_KEY_ID", "RESEND_API_KEY", "SECRET_KEY"] {
+    if config.allowed_origins.iter().any(|origin| origin == "*") {
+        warnings.push("ALLOWED_ORIGINS is *: pages of any site may use the API".into());
+    }
+    for name in WITHOUT_EFFECT {
         if source.value(name).is_some() {
             warnings.push(format!("{name} is set and has no effect in this version"));
         }
@@ -84,43 +111,39 @@ pub fn read(source: &mut Source, today: Date) -> Result<(ServeConfig, Vec<Warnin
 }
 
 /// The database's address, or a fault.
-pub fn database_url(source: &mut Source) -> Sensitive {
-    let expected = "postgresql://user:password@host:5432/name";
-    let text = source.required_secret("DATABASE_URL", "DATABASE_URL_FILE", expected);
-    if text.is_empty() {
-        return text;
-    }
-    match parse::database_url(text.reveal()) {
-        Ok(url) => Sensitive::new(url),
-        Err(problem) => {
-            let value = hidden(source, "DATABASE_URL");
-            source.invalid("DATABASE_URL", &value, problem, expected);
-            text
-        }
-    }
+pub fn database(source: &mut Source) -> Database {
+    let expected = "the address of a Postgres, postgresql://user:password@host:5432/name";
+    let found = source.required_secret("DATABASE_URL", "DATABASE_URL_FILE", expected);
+    let Some(secret) = found else {
+        return Database { url: Sensitive::new(""), place: String::new() };
+    };
+    let url = parse::database_url(secret.value.reveal()).unwrap_or_else(|problem| {
+        source.invalid(secret.name, &secret.place, problem, expected);
+        String::new()
+    });
+    Database { url: Sensitive::new(url), place: format!("{} ({})", secret.name, secret.place.at) }
 }
 
-/// Where a secret was found, without the secret.
-fn hidden(source: &Source, name: &'static str) -> Value {
-    let at = source.value(name).map_or_else(|| "file".into(), |value| value.at);
-    Value { text: String::new(), at }
+/// The value of a secret that was found; what is missing is reported already.
+fn revealed(secret: Option<Secret>) -> Sensitive {
+    secret.map_or_else(|| Sensitive::new(""), |secret| secret.value)
 }
 
 fn contabo(source: &mut Source) -> ContaboConfig {
     let credentials = Credentials {
         client_id: source
             .required("CONTABO_CLIENT_ID", "the client id of an API user, such as INT-12345"),
-        client_secret: source.required_secret(
+        client_secret: revealed(source.required_secret(
             "CONTABO_CLIENT_SECRET",
             "CONTABO_CLIENT_SECRET_FILE",
             "the client secret of that API user",
-        ),
+        )),
         username: source.required("CONTABO_USERNAME", "the e-mail address of that API user"),
-        password: source.required_secret(
+        password: revealed(source.required_secret(
             "CONTABO_PASSWORD",
             "CONTABO_PASSWORD_FILE",
             "the API password set in the customer panel, not the one you sign in there with",
-        ),
+        )),
     };
     let mut config = ContaboConfig::live(credentials);
     let api = source.value("CONTABO_API_URL");
@@ -278,24 +301,41 @@ fn host(source: &mut Source) -> IpAddr {
 
 fn admin_token(source: &mut Source) -> Sensitive {
     let expected = "32 characters or more, such as from: openssl rand -hex 32";
-    let token =
+    let found =
         source.required_secret("DEVPOCKET_ADMIN_TOKEN", "DEVPOCKET_ADMIN_TOKEN_FILE", expected);
-    if !token.is_empty() && token.reveal().len() < TOKEN_MIN {
-        let value = hidden(source, "DEVPOCKET_ADMIN_TOKEN");
-        source.invalid("DEVPOCKET_ADMIN_TOKEN", &value, "is too short", expected);
+    let Some(secret) = found else { return Sensitive::new("") };
+    if secret.value.reveal().len() < TOKEN_MIN {
+        source.invalid(secret.name, &secret.place, "is too short", expected);
     }
-    token
+    secret.value
 }
 
 fn seal_key(source: &mut Source) -> Sensitive {
     let expected = "64 hex digits, from: openssl rand -hex 32. Keep a copy: without it the \
                     secrets in the database cannot be read";
-    let key = source.required_secret("DEVPOCKET_SEAL_KEY", "DEVPOCKET_SEAL_KEY_FILE", expected);
-    if !key.is_empty() && parse::key(key.reveal()).is_none() {
-        let value = hidden(source, "DEVPOCKET_SEAL_KEY");
-        source.invalid("DEVPOCKET_SEAL_KEY", &value, "is not a key", expected);
+    let found = source.required_secret("DEVPOCKET_SEAL_KEY", "DEVPOCKET_SEAL_KEY_FILE", expected);
+    let Some(secret) = found else { return Sensitive::new("") };
+    // Several keys are a rotation: the first seals, all open.
+    if Sealer::from_text(secret.value.reveal()).is_err() {
+        source.invalid(secret.name, &secret.place, "is not a key", expected);
     }
-    key
+    secret.value
+}
+
+fn log_filter(source: &mut Source) -> Option<String> {
+    let value = source.value("LOG_LEVEL")?;
+    let filter = value.text.to_ascii_lowercase();
+    if check_filter(&filter).is_err() {
+        let problem = format!("is {:?}", value.text);
+        source.invalid(
+            "LOG_LEVEL",
+            &value,
+            problem,
+            "error, warn, info, debug, trace, or a filter \
+             such as info,devpocket=debug",
+        );
+    }
+    Some(filter)
 }
 
 fn monthly_budget(source: &mut Source, warnings: &mut Vec<Warning>) -> Option<Money> {

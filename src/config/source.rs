@@ -78,6 +78,8 @@ pub struct ServeArgs {
         help = "Hold or Proceed, when an order got lost [default: Hold]"
     )]
     pub devpocket_unknown_purchase: Option<String>,
+    #[arg(long, value_name = "N", help = "Time between two lists of the account [default: 60]")]
+    pub devpocket_sweep_seconds: Option<String>,
     #[arg(long, value_name = "FILE", help = "Prices that replace those of the catalogue")]
     pub devpocket_prices: Option<String>,
     #[arg(long, value_name = "LEVEL", help = "Log filter, such as info or devpocket=debug")]
@@ -105,13 +107,44 @@ pub struct MigrateArgs {
 /// One fault of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
-    #[error("{name} is missing: {expected}")]
+    #[error("{name} is not set; it is {expected}")]
     Missing { name: &'static str, expected: &'static str },
-    /// `value` is left out for secrets.
-    #[error("{name} ({at}) {problem}: {expected}")]
+    /// The value is left out for secrets.
+    #[error("{name} {problem}; it is {expected}")]
     Invalid { name: &'static str, at: String, problem: String, expected: String },
     #[error("{0}")]
     EnvFile(String),
+}
+
+impl ConfigError {
+    /// Where it was found, or where it can be set.
+    pub fn at(&self) -> String {
+        match self {
+            ConfigError::Missing { name, .. } => {
+                let file = match SECRETS.contains(name) {
+                    true => format!("; as a file: {name}_FILE, {}-file", flag(name)),
+                    false => String::new(),
+                };
+                format!("environment, .env, or {}{file}", flag(name))
+            }
+            ConfigError::Invalid { at, .. } => at.clone(),
+            ConfigError::EnvFile(_) => String::new(),
+        }
+    }
+}
+
+/// What can also be a file named by `NAME_FILE`.
+pub const SECRETS: [&str; 5] = [
+    "DATABASE_URL",
+    "CONTABO_CLIENT_SECRET",
+    "CONTABO_PASSWORD",
+    "DEVPOCKET_ADMIN_TOKEN",
+    "DEVPOCKET_SEAL_KEY",
+];
+
+/// The flag of a variable.
+fn flag(name: &str) -> String {
+    format!("--{}", name.to_ascii_lowercase().replace('_', "-"))
 }
 
 impl From<DotenvError> for ConfigError {
@@ -125,6 +158,31 @@ impl From<DotenvError> for ConfigError {
 pub struct Value {
     pub text: String,
     pub at: String,
+    origin: Origin,
+}
+
+impl Value {
+    /// The same without the text, for messages about secrets.
+    pub fn hidden(self) -> Value {
+        Value { text: String::new(), ..self }
+    }
+}
+
+/// The places values come from, the strongest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Origin {
+    Flag,
+    Environment,
+    Dotenv,
+}
+
+/// A secret and where it was found.
+#[derive(Clone, Debug)]
+pub struct Secret {
+    pub value: Sensitive,
+    /// For messages: the name that was set, and where, without the secret.
+    pub place: Value,
+    pub name: &'static str,
 }
 
 /// Looks values up and collects what is wrong with them.
@@ -149,36 +207,54 @@ impl Source {
 
     /// A plain value. An empty one counts as absent, as shells and compose files produce them.
     pub fn value(&self, name: &'static str) -> Option<Value> {
-        let found = |text: &String, at: String| {
-            (!text.trim().is_empty()).then(|| Value { text: text.trim().to_owned(), at })
+        let found = |text: &String, origin: Origin, at: String| {
+            let text = text.trim();
+            (!text.is_empty()).then(|| Value { text: text.to_owned(), at, origin })
         };
-        let flag = || format!("--{}", name.to_ascii_lowercase().replace('_', "-"));
-        self.flags
-            .get(name)
-            .and_then(|text| found(text, flag()))
-            .or_else(|| self.environment.get(name).and_then(|t| found(t, "environment".into())))
+        let flags = self.flags.get(name);
+        flags
+            .and_then(|text| found(text, Origin::Flag, flag(name)))
             .or_else(|| {
-                let path = self.dotenv.path.as_deref().map(|p| p.display().to_string());
+                let text = self.environment.get(name)?;
+                found(text, Origin::Environment, "environment".into())
+            })
+            .or_else(|| {
                 let text = self.dotenv.values.get(name)?;
-                found(text, path.unwrap_or_else(|| ".env".into()))
+                found(text, Origin::Dotenv, self.dotenv.place(name))
             })
     }
 
-    /// A secret: the value, or the content of the file that `NAME_FILE` names.
-    pub fn secret(&mut self, name: &'static str, file_name: &'static str) -> Option<Sensitive> {
-        if let Some(value) = self.value(name) {
-            return Some(Sensitive::new(value.text));
-        }
-        let file = self.value(file_name)?;
+    /// A secret: the value, or the content of the file that `NAME_FILE` names, whichever comes
+    /// from the stronger place.
+    pub fn secret(&mut self, name: &'static str, file_name: &'static str) -> Option<Secret> {
+        let (value, file) = (self.value(name), self.value(file_name));
+        let file = match (value, file) {
+            (Some(value), Some(file)) if value.origin == file.origin => {
+                let problem = format!("is set, and so is {file_name}");
+                self.invalid(name, &value, problem, "one or the other");
+                return None;
+            }
+            (Some(value), file) if file.as_ref().is_none_or(|f| value.origin < f.origin) => {
+                let secret = Sensitive::new(value.text.as_str());
+                return Some(Secret { value: secret, place: value.hidden(), name });
+            }
+            (_, file) => file?,
+        };
+        let expected = "a file that holds the secret and nothing else";
         match fs::read_to_string(&file.text) {
-            Ok(text) if !text.trim().is_empty() => Some(Sensitive::new(text.trim())),
+            Ok(text) if !text.trim().is_empty() => {
+                let at = format!("{} ({})", file.text, file.at);
+                let place = Value { text: String::new(), at, origin: file.origin };
+                Some(Secret { value: Sensitive::new(text.trim()), place, name: file_name })
+            }
             Ok(_) => {
-                self.invalid(file_name, &file, "names an empty file", "a file with the secret");
+                let problem = format!("names {}, which is empty", file.text);
+                self.invalid(file_name, &file, problem, expected);
                 None
             }
             Err(error) => {
                 let problem = format!("names {}, which cannot be read: {error}", file.text);
-                self.invalid(file_name, &file, problem, "a file with the secret");
+                self.invalid(file_name, &file, problem, expected);
                 None
             }
         }
@@ -190,14 +266,13 @@ impl Source {
         name: &'static str,
         file_name: &'static str,
         expected: &'static str,
-    ) -> Sensitive {
+    ) -> Option<Secret> {
         let before = self.errors.len();
-        self.secret(name, file_name).unwrap_or_else(|| {
-            if self.errors.len() == before {
-                self.errors.push(ConfigError::Missing { name, expected });
-            }
-            Sensitive::new("")
-        })
+        let secret = self.secret(name, file_name);
+        if secret.is_none() && self.errors.len() == before {
+            self.errors.push(ConfigError::Missing { name, expected });
+        }
+        secret
     }
 
     /// A plain value that must be there.
@@ -251,6 +326,7 @@ fn flags(args: &ServeArgs) -> BTreeMap<&'static str, String> {
         ("DEVPOCKET_SEAL_KEY_FILE", &args.devpocket_seal_key_file),
         ("DEVPOCKET_MONTHLY_BUDGET", &args.devpocket_monthly_budget),
         ("DEVPOCKET_UNKNOWN_PURCHASE", &args.devpocket_unknown_purchase),
+        ("DEVPOCKET_SWEEP_SECONDS", &args.devpocket_sweep_seconds),
         ("DEVPOCKET_PRICES", &args.devpocket_prices),
         ("LOG_LEVEL", &args.log_level),
         ("LOG_FORMAT", &args.log_format),

@@ -36,7 +36,7 @@ fn load(
 #[test]
 fn a_complete_environment_is_enough() {
     let (config, _) = load(ServeArgs::default(), complete()).unwrap();
-    assert_eq!(config.database_url.reveal(), "postgresql://u:hunter2@db:5432/devpocket");
+    assert_eq!(config.database.url.reveal(), "postgresql://u:hunter2@db:5432/devpocket");
     assert!(!config.contabo.simulated);
     assert_eq!((config.host.to_string().as_str(), config.port), ("127.0.0.1", 8000));
 }

@@ -18,9 +18,10 @@ use super::sensitive::Sensitive;
 const RENEW_BEFORE: Duration = Duration::from_secs(60);
 /// Life of a token whose reply names none (Contabo's are about five minutes).
 const LIFE_DEFAULT: Duration = Duration::from_secs(300);
-/// After refused credentials the sign-in is not asked again for this long: a hot loop of wrong
-/// passwords locks accounts.
-const REFUSED_PAUSE: Duration = Duration::from_secs(60);
+/// After refused credentials the sign-in is not asked again for this long, whoever calls: a hot
+/// loop of wrong passwords locks accounts. A little less than the inventory's own pause, so that
+/// its next look really asks.
+const REFUSED_PAUSE: Duration = Duration::from_secs(290);
 /// Longest wait for the sign-in server.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -86,7 +87,9 @@ impl TokenSource {
             }
             _ => {}
         }
-        match self.fetch().await {
+        let fetched = self.fetch().await;
+        count(&fetched);
+        match fetched {
             Ok(token) => {
                 let answer = (token.access.clone(), token.identity.clone());
                 *state = State::Held(token);
@@ -131,7 +134,7 @@ impl TokenSource {
         let body: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
         if code == 400 || code == 401 || code == 403 {
             let word = body["error"].as_str().unwrap_or("no reason given");
-            return Err(CloudError::SignIn { message: quote(word) });
+            return Err(CloudError::SignIn { message: refusal(&quote(word)) });
         }
         if code != 200 {
             return Err(CloudError::Unavailable {
@@ -167,4 +170,29 @@ impl TokenSource {
         };
         Identity { tenant: claim("tenantId", tenant), customer: claim("customerId", customer) }
     }
+}
+
+/// The sign-in server's word, and which of the four values it is about.
+fn refusal(word: &str) -> String {
+    let hint = match word {
+        "invalid_grant" => {
+            "; check CONTABO_USERNAME and CONTABO_PASSWORD, which is the API password set in the \
+             customer panel, not the one you sign in there with"
+        }
+        "invalid_client" | "unauthorized_client" => {
+            "; check CONTABO_CLIENT_ID and CONTABO_CLIENT_SECRET"
+        }
+        _ => "",
+    };
+    format!("the sign-in server answered {word}{hint}")
+}
+
+fn count(fetched: &Result<Token, CloudError>) {
+    let outcome = match fetched {
+        Ok(_) => "ok",
+        Err(CloudError::SignIn { .. }) => "refused",
+        Err(_) => "unavailable",
+    };
+    metrics::counter!("devpocket_cloud_sign_ins_total", "outcome" => outcome).increment(1);
+    tracing::debug!(outcome, "asked Contabo for a token");
 }

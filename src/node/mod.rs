@@ -36,12 +36,14 @@ pub struct NodeConfig {
     pub ids: Arc<dyn Ids>,
     pub catalogue: Arc<Catalogue>,
     pub admin_token: Sensitive,
-    /// 64 hex digits.
+    /// As [`Sealer::from_text`] reads it.
     pub seal_key: Sensitive,
     /// Already bound, so that a taken port is known before anything else happens.
     pub server: Server,
     /// Names beside loopback the API answers to.
     pub hosts: Vec<String>,
+    /// Origins beside those whose pages may ask; `*` for all.
+    pub origins: Vec<String>,
     pub settings: Settings,
     pub metrics: Option<MetricsText>,
 }
@@ -92,7 +94,7 @@ impl Node {
             sealer,
             authorizer: Arc::new(AdminOnly),
             tokens: Arc::new(tokens),
-            hosts: AllowedHosts::new(&config.hosts),
+            hosts: AllowedHosts::new(&config.hosts).with_origins(&config.origins),
             metrics: config.metrics,
             probes: vec![Arc::new(StoreProbe(store.clone()))],
             shutdown: api_stop.clone(),

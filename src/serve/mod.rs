@@ -8,11 +8,13 @@ use jiff::tz::TimeZone;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::clock::{RandomIds, SystemClock};
-use crate::config::{ConfigErrors, MigrateArgs, ServeArgs, ServeConfig};
+use crate::config::{ConfigErrors, Database, MigrateArgs, ServeArgs, ServeConfig};
 use crate::contabo::{ContaboClient, SetupError};
 use crate::node::{Node, NodeConfig, NodeError};
 use crate::server::{Exposure, Server, ServerError};
-use crate::store::{self, PgOptions, SchemaError, SchemaStatus, UrlError};
+use crate::store::{
+    self, Pending, PgOptions, Place, SchemaError, SchemaStatus, Unreachable, UrlError, UsedBy,
+};
 use crate::telemetry::{self, TelemetryError};
 
 /// What stops a start.
@@ -32,10 +34,28 @@ pub enum ServeError {
     Signals(std::io::Error),
     #[error("DATABASE_URL: {0}")]
     Url(#[from] UrlError),
-    #[error("the database cannot be reached: {0}")]
+    #[error("{at}: {error}")]
+    Unreachable {
+        error: Unreachable,
+        /// Where the address was configured.
+        at: String,
+    },
+    #[error("the database cannot be used: {0}")]
     Connect(sqlx::Error),
     #[error(transparent)]
     Schema(#[from] SchemaError),
+    #[error("{}", .0.error)]
+    OtherSchema(Box<OtherSchema>),
+}
+
+/// The database belongs to another version.
+#[derive(Debug)]
+pub struct OtherSchema {
+    pub error: SchemaError,
+    /// Where the address was configured.
+    pub at: String,
+    pub place: Place,
+    pub used_by: Option<UsedBy>,
 }
 
 /// Serves until SIGTERM or Ctrl-C.
@@ -46,21 +66,21 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     let (config, warnings) = ServeConfig::load(&args, today)?;
     telemetry::start_logs(config.log_filter.as_deref(), config.log_json)?;
     let metrics = telemetry::start_metrics()?;
-    for warning in &warnings {
-        tracing::warn!("{warning}");
-    }
     let exposure = match args.behind_proxy {
         true => Exposure::BehindProxy,
         false => Exposure::Loopback,
     };
     let server = Server::bind((config.host, config.port).into(), exposure).await?;
     prepare_schema(&config).await?;
+    for warning in &warnings {
+        tracing::warn!("{warning}");
+    }
 
     let clock = Arc::new(clock);
     let ids = Arc::new(RandomIds);
     let cloud = ContaboClient::new(config.contabo.clone(), clock.clone(), ids.clone())?;
     let node = Node::start(NodeConfig {
-        database_url: config.database_url.clone(),
+        database_url: config.database.url.clone(),
         cloud: Arc::new(cloud),
         clock,
         catalogue: Arc::new(config.catalogue.clone()),
@@ -68,6 +88,7 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
         seal_key: config.seal_key.clone(),
         server,
         hosts: config.allowed_hosts.clone(),
+        origins: config.allowed_origins.clone(),
         settings: settings(&config, &*ids),
         metrics: Some(metrics),
         ids,
@@ -84,6 +105,8 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
 /// Limits of a new installation, and this process's name in the lease.
 fn settings(config: &ServeConfig, ids: &dyn Ids) -> Settings {
     let mut settings = Settings::new(format!("devpocket-{}", ids.uid()));
+    settings.sweep_period = config.sweep;
+    settings.transition_period = settings.transition_period.min(config.sweep);
     settings.first.monthly_budget = config.monthly_budget.clone();
     settings.first.unknown_purchase = config.unknown_purchase;
     settings
@@ -91,21 +114,45 @@ fn settings(config: &ServeConfig, ids: &dyn Ids) -> Settings {
 
 /// An empty database is set up; one of another version is refused, unchanged.
 async fn prepare_schema(config: &ServeConfig) -> Result<(), ServeError> {
-    let pool = open(config.database_url.reveal()).await?;
-    let status = store::schema_status(&pool).await?;
+    let (pool, place) = open(&config.database).await?;
+    let mut status = store::schema_status(&pool).await?;
+    if matches!(status, SchemaStatus::Old { .. }) {
+        // Perhaps another process is setting it up at this moment.
+        status = store::settled_schema_status(&pool).await?;
+    }
     if status == SchemaStatus::Empty {
         store::migrate(&pool).await?;
         tracing::info!("the database was empty and has its schema now");
-    } else {
-        status.check()?;
+    } else if let Err(error) = status.check() {
+        return Err(refusal(error, &config.database, &pool, place).await);
     }
     pool.close().await;
     Ok(())
 }
 
-async fn open(url: &str) -> Result<sqlx::PgPool, ServeError> {
-    let options = PgOptions::from_url(url)?;
-    store::pool(&options.connect, 2).await.map_err(ServeError::Connect)
+/// A refused schema, with what is known of whose it is.
+async fn refusal(
+    error: SchemaError,
+    database: &Database,
+    pool: &sqlx::PgPool,
+    place: Place,
+) -> ServeError {
+    let used_by = store::used_by(pool).await;
+    ServeError::OtherSchema(Box::new(OtherSchema {
+        error,
+        at: database.place.clone(),
+        place,
+        used_by,
+    }))
+}
+
+async fn open(database: &Database) -> Result<(sqlx::PgPool, Place), ServeError> {
+    let options = PgOptions::from_url(database.url.reveal())?;
+    let at = &database.place;
+    let failed = |error| ServeError::Unreachable { error, at: at.clone() };
+    store::reach(&options.connect).await.map_err(failed)?;
+    let pool = store::pool(&options.connect, 2).await.map_err(ServeError::Connect)?;
+    Ok((pool, Place::of(&options.connect)))
 }
 
 /// SIGTERM and Ctrl-C, heard from the moment this is made: what comes during a start waits until
@@ -137,19 +184,28 @@ impl Stop {
 pub enum Migration {
     AlreadyCurrent,
     Done,
-    WouldRun { at: i64 },
+    WouldRun {
+        /// 0 for an empty database.
+        at: i64,
+        steps: Vec<Pending>,
+    },
 }
 
 /// Brings the schema of the database up to this version.
 pub async fn migrate(args: &MigrateArgs) -> Result<Migration, ServeError> {
-    let url = args.database_url()?;
-    let pool = open(url.reveal()).await?;
+    let database = args.database()?;
+    let (pool, place) = open(&database).await?;
     let status = store::schema_status(&pool).await?;
     let outcome = match status {
         SchemaStatus::Current => Migration::AlreadyCurrent,
-        SchemaStatus::New { at, knows } => return Err(SchemaError::New { at, knows }.into()),
-        SchemaStatus::Empty if args.dry_run => Migration::WouldRun { at: 0 },
-        SchemaStatus::Old { at, .. } if args.dry_run => Migration::WouldRun { at },
+        SchemaStatus::New { at, knows } => {
+            let error = SchemaError::New { at, knows };
+            return Err(refusal(error, &database, &pool, place).await);
+        }
+        SchemaStatus::Empty | SchemaStatus::Old { .. } if args.dry_run => Migration::WouldRun {
+            at: if let SchemaStatus::Old { at, .. } = status { at } else { 0 },
+            steps: store::pending_migrations(status),
+        },
         SchemaStatus::Empty | SchemaStatus::Old { .. } => {
             store::migrate(&pool).await?;
             Migration::Done

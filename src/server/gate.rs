@@ -20,13 +20,20 @@ use super::state::AppState;
 #[derive(Clone, Debug, Default)]
 pub struct AllowedHosts {
     names: Vec<String>,
+    origins: Vec<String>,
 }
 
 impl AllowedHosts {
     /// These host names or addresses, without ports, in any case.
     pub fn new<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> AllowedHosts {
         let bare = |name: T| name.as_ref().trim_matches(['[', ']']).to_ascii_lowercase();
-        AllowedHosts { names: names.into_iter().map(bare).collect() }
+        AllowedHosts { names: names.into_iter().map(bare).collect(), origins: Vec::new() }
+    }
+
+    /// Pages of these origins (`https://app.example.com`) may ask too; `*` is every page.
+    pub fn with_origins<T: AsRef<str>>(self, origins: impl IntoIterator<Item = T>) -> Self {
+        let plain = |origin: T| origin.as_ref().trim_end_matches('/').to_ascii_lowercase();
+        AllowedHosts { origins: origins.into_iter().map(plain).collect(), ..self }
     }
 
     fn allows(&self, authority: &str) -> bool {
@@ -51,7 +58,8 @@ impl AllowedHosts {
         let allowed = origin.split_once("://").is_some_and(|(scheme, authority)| {
             matches!(scheme, "http" | "https") && self.allows(authority)
         });
-        if allowed {
+        let named = |known: &String| known == "*" || *known == origin.to_ascii_lowercase();
+        if allowed || self.origins.iter().any(named) {
             return None;
         }
         let message = format!("pages of {origin:?} may not use this server");
@@ -128,6 +136,19 @@ mod tests {
         ] {
             assert_eq!(code(&hosts, host, None), 403, "{host}");
         }
+    }
+
+    #[test]
+    fn configured_origins_pass_and_are_no_host_names() {
+        let hosts = AllowedHosts::default().with_origins(["https://App.example.com/"]);
+        assert_eq!(code(&hosts, "localhost", Some("https://app.example.com")), 200);
+        for origin in ["http://app.example.com", "https://app.example.com:444", "https://evil"] {
+            assert_eq!(code(&hosts, "localhost", Some(origin)), 403, "{origin}");
+        }
+        assert_eq!(code(&hosts, "app.example.com", None), 403);
+        let all = AllowedHosts::default().with_origins(["*"]);
+        assert_eq!(code(&all, "localhost", Some("https://anything")), 200);
+        assert_eq!(code(&all, "evil.example", None), 403);
     }
 
     #[test]

@@ -4,8 +4,7 @@
 //! [`listen`] accepts it (bounded connections, bounded headers, a deadline for sending them), gives
 //! it a request id, [`gate`] refuses foreign `Host` and `Origin` headers, and the router hands it to
 //! [`health`], the metrics, or the Kubernetes-style API ([`crate::kube`]) under [`KUBE_PREFIX`].
-//! The API authenticates and authorizes by itself; nothing but `/health*` answers without a token
-//! (`/metrics` also answers loopback).
+//! The API authenticates and authorizes by itself; nothing but `/health*` answers without a token.
 //!
 //! # Guarantees
 //! - Every refusal is a Kubernetes `Status` in JSON and carries the request id.

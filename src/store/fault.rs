@@ -33,6 +33,10 @@ impl From<sqlx::Error> for Fault {
             | sqlx::Error::RowNotFound
             | sqlx::Error::TypeNotFound { .. }
             | sqlx::Error::Configuration(_) => Fault::Broken(text),
+            // sqlx's own words name a pool that no reader of the message knows.
+            sqlx::Error::PoolTimedOut => {
+                Fault::Lost("the database gave no connection in time".into())
+            }
             _ => Fault::Lost(text),
         }
     }

@@ -34,6 +34,7 @@ mod log;
 mod notify;
 mod options;
 mod partitions;
+mod reach;
 mod rows;
 mod schema;
 mod secrets;
@@ -64,7 +65,11 @@ use writer::{Queued, Writer};
 pub use audit::{AuditFilter, AuditRow};
 pub use log::{Committed, PAGE, Page};
 pub use options::{After, PgOptions, UrlError};
-pub use schema::{SchemaError, SchemaStatus, migrate, newest_schema, schema_status};
+pub use reach::{Place, Trouble, Unreachable, reach};
+pub use schema::{
+    Pending, SchemaError, SchemaStatus, UsedBy, migrate, newest_schema, pending_migrations,
+    schema_status, settled_schema_status, used_by,
+};
 pub use secrets::SystemSecret;
 pub use writer::{BATCH_MAX, QUEUE_MAX};
 
@@ -117,6 +122,7 @@ impl PgStore {
         let pool =
             pool(&options.connect, options.read_connections).await.map_err(OpenError::Connect)?;
         schema_status(&pool).await?.check()?;
+        schema::note_use(&pool).await?;
         let partitions = |error: Fault| OpenError::Partitions(error.to_string());
         let counter = log::counter(&pool).await.map_err(partitions)?;
         let mut connection = pool.acquire().await.map_err(OpenError::Connect)?;

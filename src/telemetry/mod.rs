@@ -4,10 +4,11 @@
 //! `request_id`, so that one purchase can be followed from the record to the reply. JSON where a
 //! machine reads, text where a person does. They go to stderr: stdout is for answers.
 
+pub mod metrics;
+
 use std::io::IsTerminal;
 use std::sync::Arc;
 
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -17,9 +18,6 @@ pub type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
 
 /// What is logged when nothing is asked for.
 const DEFAULT_FILTER: &str = "info,sqlx=warn,hyper=warn,postgresql_embedded=warn";
-/// Upper bounds of the histograms, in seconds.
-const SECONDS: [f64; 12] =
-    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
 
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
@@ -46,14 +44,10 @@ pub fn start_logs(filter: Option<&str>, json: Option<bool>) -> Result<(), Teleme
 
 /// Starts metrics, and answers what renders them for `/metrics`.
 pub fn start_metrics() -> Result<MetricsText, TelemetryError> {
-    let builder = PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS)?;
-    let recorder = builder.build_recorder();
-    let handle = recorder.handle();
-    // A second recorder in one process (tests) keeps the first one's numbers.
-    let _ = metrics::set_global_recorder(recorder);
-    Ok(Arc::new(move || {
-        handle.run_upkeep();
-        handle.render()
-    }))
+    Ok(metrics::start()?)
+}
+
+/// What is wrong with a log filter, if anything is.
+pub fn check_filter(filter: &str) -> Result<(), String> {
+    EnvFilter::try_new(filter).map(drop).map_err(|error| error.to_string())
 }

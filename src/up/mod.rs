@@ -232,6 +232,7 @@ async fn start_node(
         seal_key: Sensitive::new(folder.secret("seal-key", new_key)?),
         server,
         hosts: Vec::new(),
+        origins: Vec::new(),
         settings: settings(folder),
         metrics: Some(telemetry::start_metrics()?),
     })

@@ -39,9 +39,12 @@ async fn health_needs_no_token_and_readiness_follows_the_store() {
 }
 
 #[tokio::test]
-async fn metrics_are_for_loopback_too() {
+async fn metrics_need_a_token_also_from_this_machine() {
     let world = World::new().await;
-    let answer = answer(world.request(Method::GET, "/metrics")).await;
+    let refused = answer(world.request(Method::GET, "/metrics")).await;
+    assert_eq!(refused.code, 401);
+    let asked = world.request(Method::GET, "/metrics").bearer_auth(ADMIN_TOKEN);
+    let answer = answer(asked).await;
     assert_eq!((answer.code, answer.body.as_str().unwrap()), (200, "devpocket_up 1\n"));
 }
 

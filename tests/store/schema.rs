@@ -51,12 +51,12 @@ async fn a_newer_schema_is_refused_and_left_alone() {
 async fn an_older_schema_is_refused_with_the_command_that_helps() {
     let database = TestDatabase::new().await;
     let pool = database.pool().await;
-    sqlx::raw_sql("UPDATE _sqlx_migrations SET version = 0 WHERE version = 1")
+    sqlx::raw_sql("DROP TABLE used_by; DELETE FROM _sqlx_migrations WHERE version = 2")
         .execute(&pool)
         .await
         .unwrap();
 
     let refusal = schema_status(&pool).await.unwrap().check().unwrap_err();
-    assert!(matches!(refusal, SchemaError::Old { at: 0, .. }), "{refusal:?}");
+    assert!(matches!(refusal, SchemaError::Old { at: 1, .. }), "{refusal:?}");
     assert!(refusal.to_string().contains("devpocket migrate"), "{refusal}");
 }

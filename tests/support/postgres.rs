@@ -34,6 +34,8 @@ use cluster::{Cluster, PORT, USER, own_uid};
 pub struct TestDatabase {
     name: String,
     socket_dir: PathBuf,
+    /// Empty where the server asks for none.
+    password: String,
     shared: bool,
 }
 
@@ -53,7 +55,11 @@ impl TestDatabase {
     /// As a person would write it in `DATABASE_URL`.
     pub fn url(&self) -> String {
         let host = self.socket_dir.to_string_lossy().replace('/', "%2F");
-        format!("postgres://{USER}@{host}:{PORT}/{}", self.name)
+        let user = match self.password.as_str() {
+            "" => USER.to_owned(),
+            password => format!("{USER}:{password}"),
+        };
+        format!("postgres://{user}@{host}:{PORT}/{}", self.name)
     }
 
     pub fn options(&self) -> PgConnectOptions {
@@ -116,9 +122,27 @@ impl OwnServer {
     /// The server's one database, with the current schema.
     pub async fn database(&self) -> TestDatabase {
         let socket_dir = self.cluster.folder.clone();
-        let database = TestDatabase { name: "postgres".into(), socket_dir, shared: false };
+        let (name, password) = ("postgres".into(), String::new());
+        let database = TestDatabase { name, socket_dir, password, shared: false };
         migrate(database.options()).await;
         database
+    }
+
+    /// From now on nobody gets in without this password. Answers the server's one database, with
+    /// nothing in it.
+    pub async fn demand_password(&self, password: &str) -> TestDatabase {
+        let folder = self.cluster.folder.clone();
+        let admin = options(&folder, "postgres");
+        let words = format!("ALTER ROLE {USER} PASSWORD '{password}'");
+        execute(admin.clone(), words).await;
+        let rules = self.cluster.data().join("pg_hba.conf");
+        fs::write(rules, "local all all scram-sha-256\n").expect("the server's rules are ours");
+        execute(admin.clone(), "SELECT pg_reload_conf()".into()).await;
+        while admin.connect().await.is_ok() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        let (name, password) = ("postgres".into(), password.to_owned());
+        TestDatabase { name, socket_dir: folder, password, shared: false }
     }
 
     /// As a crash: no checkpoint, connections cut.
@@ -179,7 +203,7 @@ impl Shared {
         let admin = || options(&socket_dir, "postgres");
         execute(admin(), format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
         execute(admin(), format!("CREATE DATABASE {name} {how}")).await;
-        TestDatabase { name, socket_dir, shared: true }
+        TestDatabase { name, socket_dir, password: String::new(), shared: true }
     }
 
     /// A migrated database to copy; one per version of the migrations, since worktrees share this.

@@ -201,7 +201,7 @@ impl EnvironmentReconciler {
         for event in events {
             let severity = if event.warning { Severity::Warning } else { Severity::Normal };
             if event.reason == "Drift" {
-                metrics::counter!("devpocket_drift_total").increment(1);
+                metrics::counter!("devpocket_drift_healed_total").increment(1);
             }
             self.term.recorder.event(&involved, severity, &event.reason, &event.message).await;
         }

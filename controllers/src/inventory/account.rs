@@ -27,9 +27,10 @@ const OWN_HOLDS: [&str; 5] = [
 /// of two hours is one write and one event.
 pub fn unreachable(status: &mut InstallationStatus, error: &CloudError, now: Timestamp) {
     let (code, what) = match error {
-        CloudError::SignIn { message } => {
-            (codes::CONTABO_SIGN_IN, format!("Contabo refuses the credentials: {message}"))
-        }
+        CloudError::SignIn { message } => (
+            codes::CONTABO_SIGN_IN,
+            format!("Contabo does not accept these credentials: {message}"),
+        ),
         other => (codes::CONTABO_SILENT, format!("Contabo does not answer: {other}")),
     };
     let reason = codes::reason(code);

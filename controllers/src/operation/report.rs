@@ -1,6 +1,6 @@
 //! What people and dashboards are told about operations.
 
-use devpocket_specs::operation::{Operation, OperationPhase, Resolution, Verb};
+use devpocket_specs::operation::{EnvironmentRef, Operation, OperationPhase, Resolution, Verb};
 use devpocket_specs::plan::Hold;
 
 use super::reconcile::involved;
@@ -12,15 +12,27 @@ pub fn same_hold(one: &Hold, other: &Hold) -> bool {
     one.code == other.code && one.kind == other.kind && one.until == other.until
 }
 
-pub fn sending(operation: &Operation) {
+/// A log line that can be followed from the record to Contabo's audits: every effect has the same
+/// fields.
+fn log(operation: &Operation, what: &str) {
+    let environment = operation.spec.environment.as_ref().map(path);
     tracing::info!(
-        operation = %operation.metadata.name,
+        environment,
         machine = %operation.spec.machine,
-        instance_id = operation.spec.instance_id,
+        instance_id = operation.status.instance_id.or(operation.spec.instance_id),
+        operation = %operation.metadata.name,
+        verb = operation.spec.verb.word(),
         request_id = %operation.metadata.uid.unwrap_or_default(),
-        "sending: {}",
-        operation.spec.reason,
+        "{what}",
     );
+}
+
+fn path(environment: &EnvironmentRef) -> String {
+    format!("{}/{}", environment.namespace, environment.name)
+}
+
+pub fn sending(operation: &Operation) {
+    log(operation, &format!("sending: {}", operation.spec.reason));
 }
 
 pub async fn answered(recorder: &Recorder, operation: &Operation) {
@@ -42,6 +54,7 @@ pub async fn answered(recorder: &Recorder, operation: &Operation) {
         OperationPhase::Rejected => format!("{} did not happen: {}", verb.word(), status.message),
         _ => format!("it is not known whether {} happened: {}", verb.word(), status.message),
     };
+    log(operation, &message);
     recorder.event(&involved(operation), severity, &reason, &message).await;
 }
 
@@ -62,12 +75,14 @@ pub async fn resolved(recorder: &Recorder, operation: &Operation) {
         if happened { "happened" } else { "did not happen" },
         operation.status.message
     );
+    log(operation, &message);
     let reason = format!("{verb:?}Resolved");
     recorder.event(&involved(operation), Severity::Normal, &reason, &message).await;
 }
 
 pub async fn held(recorder: &Recorder, operation: &Operation, hold: &Hold) {
     metrics::counter!("devpocket_brakes_total", "code" => hold.code.clone()).increment(1);
+    log(operation, &format!("held: {}", hold.message));
     let reason = codes::reason(&hold.code);
     recorder.event(&involved(operation), Severity::Warning, &reason, &hold.message).await;
 }

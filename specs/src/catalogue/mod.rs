@@ -44,6 +44,8 @@ pub struct Catalogue {
     regions: Vec<Region>,
     images: Vec<Image>,
     default_image: String,
+    default_region: String,
+    default_shell: String,
     book: PriceBook,
 }
 
@@ -148,6 +150,26 @@ impl Catalogue {
         &self.default_image
     }
 
+    /// This catalogue with an operator's choice of what holds where an environment declares none: a
+    /// region's slug and the absolute path of a login shell, both checked by the caller.
+    #[must_use]
+    pub fn with_defaults(&self, region: &str, shell: &str) -> Self {
+        let (default_region, default_shell) = (region.to_owned(), shell.to_owned());
+        Self { default_region, default_shell, ..self.clone() }
+    }
+
+    /// The region of an environment that declares none.
+    #[must_use]
+    pub fn default_region(&self) -> &str {
+        &self.default_region
+    }
+
+    /// The login shell of a user that declares none.
+    #[must_use]
+    pub fn default_shell(&self) -> &str {
+        &self.default_shell
+    }
+
     /// One size as a person reads it in a sentence:
     /// `4 vCPU, 8 GB, 75 GB NVMe, 5.50 EUR a month in EU`.
     #[must_use]
@@ -197,6 +219,8 @@ fn load() -> Result<Catalogue, String> {
         regions: regions.regions,
         images: images.images,
         default_image: images.default,
+        default_region: BASE_REGION.to_owned(),
+        default_shell: crate::defaulting::SHELL.to_owned(),
         book: PriceBook::default(),
     };
     bare.with_prices(include_str!("../../data/prices.yaml")).map_err(|errors| format!("{errors:?}"))

@@ -5,15 +5,16 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::start_failure::{not_served, schema_refusal};
 use crate::cli::args::Globals;
 use crate::cli::error::{Failure, Outcome, Report, exit};
 use crate::cli::output::Output;
-use crate::config::{ConfigErrors, MigrateArgs, ServeArgs};
+use crate::config::{MigrateArgs, ServeArgs};
 use crate::embedded::PostgresUser;
-use crate::serve::{self, Migration, ServeError};
+use crate::serve::{self, Migration};
 use crate::server::ServerError;
 use crate::simulator::SimulatorError;
-use crate::store::{SchemaError, newest_schema};
+use crate::store::{Pending, newest_schema};
 use crate::up::{self, UpArgs, UpError};
 
 /// How Postgres is started as another user: this program changes user and becomes Postgres.
@@ -39,18 +40,22 @@ pub async fn migrate(globals: Globals, args: MigrateArgs) -> Outcome {
     let output = Output::new(globals.output.unwrap_or_default(), globals.color);
     let newest = newest_schema();
     let done = serve::migrate(&args).await.map_err(|error| not_served(&error))?;
-    output.line(match done {
+    match done {
         Migration::AlreadyCurrent => {
-            format!("The schema is {newest} already. Nothing was changed.")
+            output.line(format!("The schema is {newest} already. Nothing was changed."));
         }
-        Migration::Done => format!("The schema is {newest} now."),
-        Migration::WouldRun { at: 0 } => {
-            format!("The database is empty; schema {newest} would be made. Nothing was changed.")
+        Migration::Done => output.line(format!("The schema is {newest} now.")),
+        Migration::WouldRun { at, steps } => {
+            output.line(match at {
+                0 => format!("The database is empty; schema {newest} would be made:"),
+                at => format!("The schema would go from {at} to {newest}:"),
+            });
+            for Pending { version, description } in steps {
+                output.line(format!("  {version}  {description}"));
+            }
+            output.line("Nothing was changed.");
         }
-        Migration::WouldRun { at } => {
-            format!("The schema would go from {at} to {newest}. Nothing was changed.")
-        }
-    });
+    }
     Ok(exit::DONE)
 }
 
@@ -80,7 +85,7 @@ fn not_up(error: &UpError) -> Report {
             taken(&address.to_string(), "devpocket up --simulator-port 8101 --control-port 8102")
         }
         UpError::NotReset => Failure::new("approval", "nothing was deleted").exit(exit::REFUSED),
-        UpError::Schema(error) => schema(error),
+        UpError::Schema(error) => schema_refusal(error),
         other => Failure::new("up", other.to_string()),
     };
     failure.into()
@@ -92,52 +97,4 @@ fn taken(address: &str, other: &str) -> Failure {
         .so_far("nothing was started")
         .attempt("devpocket status", "whether it is a DevPocket")
         .attempt(other, "beside it")
-}
-
-fn not_served(error: &ServeError) -> Report {
-    match error {
-        ServeError::Config(ConfigErrors(faults)) => {
-            let each = faults
-                .iter()
-                .map(|fault| Failure::new("bad-config", fault.to_string()).exit(exit::INVALID));
-            Report::new(each.collect()).summary("Nothing was started.")
-        }
-        ServeError::Schema(error) => schema(error).into(),
-        ServeError::Listen(ServerError::Taken(address)) => {
-            taken(&address.to_string(), "devpocket serve --port 8100").into()
-        }
-        ServeError::Listen(error @ ServerError::NotLoopback(_)) => {
-            Failure::new("no-tls", error.to_string())
-                .exit(exit::INVALID)
-                .so_far("nothing was started")
-                .attempt("devpocket serve --behind-proxy", "if something in front ends TLS")
-                .into()
-        }
-        other => Failure::new("serve", other.to_string()).so_far("nothing was changed").into(),
-    }
-}
-
-fn schema(error: &SchemaError) -> Failure {
-    let so_far = "nothing was started, nothing was changed";
-    let own = env!("CARGO_PKG_VERSION");
-    match error {
-        SchemaError::Empty => Failure::new("schema-old", "the database is empty")
-            .so_far(so_far)
-            .attempt("devpocket migrate", "makes the schema"),
-        SchemaError::Old { at, needs } => {
-            let message = format!("the database is at schema {at}, DevPocket {own} needs {needs}");
-            Failure::new("schema-old", message)
-                .so_far(so_far)
-                .attempt("devpocket migrate --dry-run", "shows what would be done")
-                .attempt("devpocket migrate", "after a backup")
-        }
-        SchemaError::New { at, knows } => {
-            let message =
-                format!("the database is at schema {at}, DevPocket {own} knows up to {knows}");
-            Failure::new("schema-new", message)
-                .because("a newer DevPocket migrated it; it must be served by that one")
-                .so_far(so_far)
-        }
-        other => Failure::new("database", other.to_string()).so_far(so_far),
-    }
 }

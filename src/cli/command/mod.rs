@@ -18,6 +18,7 @@ pub mod power;
 pub mod regions;
 pub mod simulator;
 pub mod sizes;
+pub mod start_failure;
 pub mod status;
 pub mod undelete;
 pub mod version;

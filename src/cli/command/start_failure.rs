@@ -1,0 +1,137 @@
+//! How `serve` and `migrate` say that they do not start: what is wrong, where it was configured,
+//! and what helps.
+
+use crate::cli::error::{Failure, Report, exit};
+use crate::config::{ConfigError, ConfigErrors};
+use crate::serve::{OtherSchema, ServeError};
+use crate::server::ServerError;
+use crate::store::{SchemaError, Trouble, Unreachable};
+
+const NOTHING: &str = "nothing was started, nothing was changed";
+
+pub fn not_served(error: &ServeError) -> Report {
+    match error {
+        ServeError::Config(errors) => config(errors),
+        ServeError::Unreachable { error, at } => unreachable(error, at).into(),
+        ServeError::OtherSchema(other) => schema(other).into(),
+        ServeError::Listen(ServerError::Taken(address)) => {
+            Failure::new("port-taken", format!("{address} is in use by another process"))
+                .at("PORT, --port")
+                .so_far(NOTHING)
+                .attempt("devpocket status", "whether it is a DevPocket")
+                .attempt("devpocket serve --port 8100", "beside it")
+                .into()
+        }
+        ServeError::Listen(error @ ServerError::NotLoopback(_)) => {
+            Failure::new("no-tls", error.to_string())
+                .exit(exit::INVALID)
+                .at("HOST, --host")
+                .so_far(NOTHING)
+                .attempt("devpocket serve --behind-proxy", "if something in front ends TLS")
+                .into()
+        }
+        other => Failure::new("serve", other.to_string()).so_far(NOTHING).into(),
+    }
+}
+
+/// Every fault, in the order of where it was found: what a file holds in the order of its lines.
+fn config(ConfigErrors(faults): &ConfigErrors) -> Report {
+    let mut faults: Vec<&ConfigError> = faults.iter().collect();
+    faults.sort_by_key(|fault| match fault {
+        ConfigError::Missing { .. } => (1, String::new(), 0),
+        _ => {
+            let at = fault.at();
+            let (file, line) = at.rsplit_once(':').unwrap_or((&at, ""));
+            (0, file.to_owned(), line.parse::<usize>().unwrap_or(0))
+        }
+    });
+    let each = faults.iter().map(|fault| {
+        Failure::new("bad-config", fault.to_string()).exit(exit::INVALID).at(fault.at())
+    });
+    let count = match faults.len() {
+        1 => "1 fault".to_owned(),
+        count => format!("{count} faults"),
+    };
+    Report::new(each.collect())
+        .summary(format!("{count} in the configuration; nothing was started."))
+}
+
+fn unreachable(error: &Unreachable, at: &str) -> Failure {
+    let place = &error.place;
+    let message = match error.trouble {
+        Trouble::NothingListens => format!("no Postgres listens at {}", place.server),
+        Trouble::UnknownHost => format!("the database's host {:?} has no address", place.host),
+        Trouble::Silent => format!("the database at {} does not answer", place.server),
+        Trouble::SignIn => {
+            format!("the database does not accept user {:?} with this password", place.user)
+        }
+        Trouble::NoDatabase => format!("{} has no database {:?}", place.server, place.database),
+        Trouble::NoConnectionLeft => format!("the database {place} has no connection left"),
+        Trouble::Starting => format!("the database {place} is starting or stopping"),
+        Trouble::Tls => format!("no secure connection to {} could be agreed on", place.server),
+        Trouble::Other => format!("the database {place} cannot be used"),
+    };
+    let failure = Failure::new("database-unreachable", message)
+        .at(format!("{at}: {place}"))
+        .because(&error.evidence)
+        .so_far(NOTHING);
+    let psql =
+        format!("psql -h {} -p {} -U {} -d {}", place.host, place.port, place.user, "postgres");
+    match error.trouble {
+        Trouble::NothingListens | Trouble::Silent | Trouble::Starting | Trouble::UnknownHost => {
+            let ready = format!("pg_isready -h {} -p {}", place.host, place.port);
+            failure.attempt(ready, "whether it is there yet")
+        }
+        Trouble::NoDatabase => {
+            let (host, port, user) = (&place.host, place.port, &place.user);
+            let create = format!("createdb -h {host} -p {port} -U {user} {}", place.database);
+            failure
+                .attempt(create, "makes it")
+                .attempt(format!("{psql} -l"), "shows which there are")
+        }
+        Trouble::NoConnectionLeft => {
+            failure.attempt(format!("{psql} -c 'TABLE pg_stat_activity'"), "who holds them")
+        }
+        Trouble::SignIn | Trouble::Tls | Trouble::Other => {
+            failure.attempt(psql, "the same by hand; it asks for the password")
+        }
+    }
+}
+
+fn schema(other: &OtherSchema) -> Failure {
+    let failure = schema_refusal(&other.error);
+    let last = other.used_by.as_ref().map_or(String::new(), |used| {
+        format!(", last used by {} on {}", used.version, used.at.strftime("%Y-%m-%d"))
+    });
+    failure.at(format!("{}: {}{last}", other.at, other.place))
+}
+
+/// Why a schema is refused, for `up` too.
+pub fn schema_refusal(error: &SchemaError) -> Failure {
+    let own = env!("CARGO_PKG_VERSION");
+    match error {
+        SchemaError::Empty => Failure::new("schema-old", "the database is empty")
+            .so_far(NOTHING)
+            .attempt("devpocket migrate", "makes the schema"),
+        SchemaError::Old { at, needs } => {
+            let message = format!("the database is at schema {at}, DevPocket {own} needs {needs}");
+            let steps = match needs - at {
+                1 => "1 step".to_owned(),
+                steps => format!("{steps} steps"),
+            };
+            Failure::new("schema-old", message)
+                .so_far(NOTHING)
+                .attempt("devpocket migrate --dry-run", &format!("shows the {steps}"))
+                .attempt("devpocket migrate", "does them; back the database up first")
+        }
+        SchemaError::New { at, knows } => {
+            let message =
+                format!("the database is at schema {at}, DevPocket {own} knows up to {knows}");
+            Failure::new("schema-new", message)
+                .because("a newer DevPocket migrated it; it must be served by that one")
+                .so_far(NOTHING)
+                .attempt("devpocket version", "which one this is")
+        }
+        other => Failure::new("database", other.to_string()).so_far(NOTHING),
+    }
+}

@@ -1,0 +1,15 @@
+//! `devpocket serve` and `devpocket migrate` as processes: the real program, a real Postgres, and
+//! Contabo's wire protocol on a socket. Good days and bad ones.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bad_days;
+mod config;
+mod credentials;
+mod drain;
+mod process;
+mod schema;
+mod signals;
+mod unreachable;
+mod world;
