@@ -29,6 +29,7 @@ use devpocket_specs::template::Template;
 use super::world::{Records, Snapshot};
 use super::{Decision, EventDraft, RecordWrite, decide};
 use crate::client::{Client, ClientError};
+use crate::guard::codes;
 use crate::manager::mirrors::{installation_key, machine_key};
 use crate::manager::term::Term;
 use crate::runtime::{Involved, Outcome, Reconciler, Severity};
@@ -202,6 +203,9 @@ impl EnvironmentReconciler {
             let severity = if event.warning { Severity::Warning } else { Severity::Normal };
             if event.reason == "Drift" {
                 metrics::counter!("devpocket_drift_healed_total").increment(1);
+            }
+            if let Some(code) = codes::brake(&event.reason).filter(|_| event.warning) {
+                metrics::counter!("devpocket_brakes_total", "code" => code).increment(1);
             }
             self.term.recorder.event(&involved, severity, &event.reason, &event.message).await;
         }

@@ -58,6 +58,22 @@ pub const REFUSED: &str = "refused";
 /// Another step of the same machine is under way.
 pub const UNDER_WAY: &str = "under-way";
 
+/// The codes of brakes and limits, as against those of waits and faults.
+const BRAKES: [&str; 7] = [
+    BUDGET,
+    PURCHASE_RATE,
+    PURCHASE_UNDECIDED,
+    DELETION_BUDGET,
+    MUTATION_BUDGET,
+    INVENTORY_UNTRUSTED,
+    POWER_FLAPPING,
+];
+
+/// The brake that is meant by the reason of a condition or an event, if it is one.
+pub fn brake(reason: &str) -> Option<&'static str> {
+    BRAKES.into_iter().find(|code| self::reason(code) == reason)
+}
+
 /// The code as the reason of a condition or an event: `purchase-rate` is `PurchaseRate`.
 pub fn reason(code: &str) -> String {
     code.split('-')
@@ -74,5 +90,7 @@ mod tests {
     fn a_code_reads_as_a_reason() {
         assert_eq!(super::reason("purchase-rate"), "PurchaseRate");
         assert_eq!(super::reason("budget"), "Budget");
+        assert_eq!(super::brake("PurchaseRate"), Some(super::PURCHASE_RATE));
+        assert_eq!(super::brake("Approval"), None);
     }
 }
