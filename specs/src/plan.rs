@@ -8,6 +8,10 @@ use sha2::{Digest, Sha256};
 
 use crate::money::Money;
 
+mod fact;
+
+pub use fact::{Fact, PlanMade, moved, steps_moved};
+
 /// How much a step can hurt, mildest first.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,

@@ -141,14 +141,64 @@ mod tests {
         Cli::command_tree().debug_assert();
     }
 
+    /// All commands below this one, with their names as they are typed.
+    fn below(command: &clap::Command, path: &str) -> Vec<(String, clap::Command)> {
+        let mut all = Vec::new();
+        for inner in command.get_subcommands() {
+            let path = format!("{path} {}", inner.get_name());
+            all.extend(below(inner, &path));
+            all.push((path, inner.clone()));
+        }
+        all
+    }
+
     #[test]
     fn every_command_has_a_sentence_and_an_example() {
-        for command in Cli::command_tree().get_subcommands() {
-            let name = command.get_name();
+        for (name, command) in below(&Cli::command_tree(), "devpocket") {
             let about = command.get_about().map(ToString::to_string).unwrap_or_default();
             assert!(!about.is_empty() && !about.contains('\n'), "{name}: {about:?}");
             let example = command.get_before_help().map(ToString::to_string).unwrap_or_default();
-            assert!(example.starts_with("Example:\n  devpocket "), "{name}: {example:?}");
+            let line = example.strip_prefix("Example:\n  ").unwrap_or_default();
+            assert!(line.starts_with(&name), "{name}: {example:?}");
+        }
+    }
+
+    #[test]
+    fn every_example_is_a_call_that_can_be_read() {
+        for (name, command) in below(&Cli::command_tree(), "devpocket") {
+            let example = command.get_before_help().map(ToString::to_string).unwrap_or_default();
+            for line in example.lines().skip(1) {
+                let first = line.split(" && ").next().unwrap_or_default();
+                let words = first.trim().replace('"', "");
+                let read = Cli::read(&words.split(' ').map(Into::into).collect::<Vec<_>>());
+                // `--reason "database migration"` is two words here.
+                let quoted = line.contains('"');
+                assert!(quoted || read.is_ok(), "{name}: {line}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_command_that_changes_has_a_dry_run() {
+        let changes = [
+            "create",
+            "apply",
+            "delete",
+            "undelete",
+            "start",
+            "stop",
+            "restart",
+            "pause",
+            "resume",
+            "operation resolve",
+            "migrate",
+        ];
+        let all = below(&Cli::command_tree(), "devpocket");
+        for name in changes {
+            let found = all.iter().find(|(path, _)| *path == format!("devpocket {name}"));
+            let (_, command) = found.unwrap_or_else(|| panic!("{name}"));
+            let has = |flag| command.get_arguments().any(|arg| arg.get_long() == Some(flag));
+            assert!(has("dry-run"), "{name}");
         }
     }
 

@@ -4,9 +4,10 @@
 //! A refusal is not a failure: `held[...]` in yellow, the record stands. A warning never changes
 //! the exit code.
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::output::{Ink, Style, wrap};
+use super::output::{Ink, Style, Words, wrap};
 
 /// Exit codes, the same for every command.
 pub mod exit {
@@ -244,10 +245,30 @@ impl Report {
         self
     }
 
+    /// Says what was done before it failed, before what the messages say themselves.
+    pub fn first_done(mut self, done: &str) -> Report {
+        for failure in &mut self.failures {
+            let rest = failure.so_far.take().map(|rest| format!("; {rest}"));
+            failure.so_far = Some(format!("{done}{}", rest.unwrap_or_default()));
+        }
+        self
+    }
+
     /// Names the object, where the messages do not say where they are.
     pub fn about(mut self, at: &str) -> Report {
         for failure in &mut self.failures {
             failure.at.get_or_insert_with(|| at.to_owned());
+        }
+        self
+    }
+
+    /// For people: with the server's times in the local zone.
+    pub fn local(mut self, words: &Words, now: Timestamp) -> Report {
+        for failure in &mut self.failures {
+            failure.message = words.local_times(&failure.message, now);
+            for text in [&mut failure.because, &mut failure.so_far].into_iter().flatten() {
+                *text = words.local_times(text, now);
+            }
         }
         self
     }

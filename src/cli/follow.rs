@@ -191,7 +191,8 @@ fn vanished(key: &Key) -> Report {
 
 /// Paused, waiting or stalled: it goes on when a person does something.
 fn stands_still(key: &Key, standing: &Standing) -> Report {
-    let message = format!("{} is {}: {}", short_name(key), standing.word, standing.message);
+    let what = standing::joined(standing.word, &standing.message);
+    let message = format!("{} is {what}", short_name(key));
     let explain = format!("devpocket explain {}", short_name(key));
     let failure = match standing.word {
         "stalled" => Failure::new("stalled", message),
@@ -220,18 +221,15 @@ fn timed_out(
     for item in watcher.known().filter(|item| open.keys().any(|key| is(item, key))) {
         let Ok(environment) = api.typed::<Environment>(item.clone()) else { continue };
         let standing = Standing::of(&environment);
-        let gap = if standing.message.is_empty() { "" } else { ": " };
-        reasons.push(format!(
-            "{} is {}{gap}{}",
-            environment.metadata.name, standing.word, standing.message
-        ));
+        let what = standing::joined(standing.word, &standing.message);
+        reasons.push(format!("{} is {what}", environment.metadata.name));
     }
     let timeout = session.globals.timeout.unwrap_or(TIMEOUT);
     let message =
         format!("{} did not get there in {}", names.join(", "), super::output::span(timeout));
     Failure::new("timeout", message)
         .exit(exit::TIMEOUT)
-        .because(reasons.join(". "))
+        .because(session.output.words.local_times(&reasons.join(". "), session.now()))
         .so_far("the work goes on")
         .attempt(format!("devpocket wait {}", names.join(" ")), "")
         .attempt(format!("devpocket explain {}", names.first().map_or("", String::as_str)), "")

@@ -18,6 +18,7 @@ mod api;
 mod command;
 mod follow;
 mod interrupt;
+mod misread;
 mod proposal;
 mod refusal;
 mod session;
@@ -28,8 +29,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use args::{Cli, Command};
-use clap::error::{ContextKind, ErrorKind};
-use error::{Failure, Outcome, Report, exit};
+use error::{Outcome, Report, exit};
 use output::{ColorChoice, Format, Style};
 use session::Session;
 
@@ -54,7 +54,7 @@ pub fn main() -> ExitCode {
 async fn run(arguments: Vec<OsString>) -> u8 {
     let cli = match Cli::read(&arguments) {
         Ok(cli) => cli,
-        Err(error) => return misread(&error, &arguments),
+        Err(error) => return misread::misread(&error, &arguments),
     };
     let format = cli.globals.output.unwrap_or_default();
     let color = cli.globals.color;
@@ -73,39 +73,47 @@ async fn dispatch(cli: Cli) -> Outcome {
         Command::Migrate(args) => command::host::migrate(globals, args).await,
         Command::RunAs(args) => command::host::run_as(args),
         Command::Simulator(args) => command::simulator::run(globals, args).await,
-        command => ask_server(Session::open(globals)?, command).await,
+        command => {
+            let session = Session::open(globals)?;
+            let asked = ask_server(&session, command).await;
+            asked.map_err(|report| match session.output.format {
+                // Documents have RFC 3339 in UTC.
+                Format::Json | Format::Yaml => report,
+                _ => report.local(&session.output.words, session.now()),
+            })
+        }
     }
 }
 
-async fn ask_server(session: Session, command: Command) -> Outcome {
+async fn ask_server(session: &Session, command: Command) -> Outcome {
     match command {
         Command::Up(_)
         | Command::Serve(_)
         | Command::Migrate(_)
         | Command::RunAs(_)
         | Command::Simulator(_) => Ok(exit::DONE),
-        Command::Sizes(args) => command::sizes::run(&session, args).await,
-        Command::Regions(args) => command::regions::run(&session, args).await,
-        Command::Create(args) => command::create::run(&session, args).await,
-        Command::Plan(args) => command::plan::run(&session, args).await,
-        Command::Apply(args) => command::apply::run(&session, args).await,
-        Command::Get(args) => command::get::run(&session, args).await,
-        Command::Describe(args) => command::describe::run(&session, args).await,
-        Command::Explain(args) => command::explain::run(&session, args).await,
-        Command::Delete(args) => command::delete::run(&session, args).await,
-        Command::Undelete(args) => command::undelete::run(&session, args).await,
-        Command::Wait(args) => command::wait::run(&session, args).await,
-        Command::Start(args) => command::power::start(&session, args).await,
-        Command::Stop(args) => command::power::stop(&session, args).await,
-        Command::Restart(args) => command::power::restart(&session, args).await,
-        Command::Pause(args) => command::pause::pause(&session, args).await,
-        Command::Resume(args) => command::pause::resume(&session, args).await,
-        Command::Status(args) => command::status::run(&session, args).await,
-        Command::Operation(args) => command::operation::run(&session, args).await,
-        Command::Login(args) => command::login::run(&session, args).await,
-        Command::Context(args) => command::context::run(&session, args),
-        Command::Kubeconfig(args) => command::kubeconfig::run(&session, &args),
-        Command::Version(args) => command::version::run(&session, args).await,
+        Command::Sizes(args) => command::sizes::run(session, args).await,
+        Command::Regions(args) => command::regions::run(session, args).await,
+        Command::Create(args) => command::create::run(session, args).await,
+        Command::Plan(args) => command::plan::run(session, args).await,
+        Command::Apply(args) => command::apply::run(session, args).await,
+        Command::Get(args) => command::get::run(session, args).await,
+        Command::Describe(args) => command::describe::run(session, args).await,
+        Command::Explain(args) => command::explain::run(session, args).await,
+        Command::Delete(args) => command::delete::run(session, args).await,
+        Command::Undelete(args) => command::undelete::run(session, args).await,
+        Command::Wait(args) => command::wait::run(session, args).await,
+        Command::Start(args) => command::power::start(session, args).await,
+        Command::Stop(args) => command::power::stop(session, args).await,
+        Command::Restart(args) => command::power::restart(session, args).await,
+        Command::Pause(args) => command::pause::pause(session, args).await,
+        Command::Resume(args) => command::pause::resume(session, args).await,
+        Command::Status(args) => command::status::run(session, args).await,
+        Command::Operation(args) => command::operation::run(session, args).await,
+        Command::Login(args) => command::login::run(session, args).await,
+        Command::Context(args) => command::context::run(session, args),
+        Command::Kubeconfig(args) => command::kubeconfig::run(session, &args),
+        Command::Version(args) => command::version::run(session, args).await,
     }
 }
 
@@ -119,53 +127,4 @@ pub fn tell(report: &Report, format: Format, color: ColorChoice) -> u8 {
     // Nobody reads it: the exit code still counts.
     let _ = std::io::stderr().write_all(text.as_bytes());
     report.exit
-}
-
-/// The command that was probably meant.
-fn near_command(error: &clap::Error) -> Option<String> {
-    let typed = error.get(ContextKind::InvalidSubcommand)?.to_string();
-    let tree = Cli::command_tree();
-    let names = tree.get_subcommands().map(clap::Command::get_name);
-    let near = names.filter(|name| strsim::osa_distance(name, &typed) <= 2);
-    near.min_by_key(|name| strsim::osa_distance(name, &typed)).map(str::to_owned)
-}
-
-/// A call that could not be read; also `--help` and `--version`, which clap treats alike.
-fn misread(error: &clap::Error, arguments: &[OsString]) -> u8 {
-    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        let _ = std::io::stdout().write_all(error.to_string().as_bytes());
-        return exit::DONE;
-    }
-    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        let _ = std::io::stderr().write_all(error.to_string().as_bytes());
-        return exit::INVALID;
-    }
-    let text = error.to_string();
-    let sentence = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-    // clap lists what is missing on lines of its own.
-    let listed: Vec<&str> =
-        text.lines().skip(1).take_while(|line| !line.is_empty()).map(str::trim).collect();
-    let message = format!("{sentence} {}", listed.join(" "));
-    let mut failure = Failure::usage(message.trim());
-    for kind in
-        [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg, ContextKind::SuggestedValue]
-    {
-        if let Some(near) = error.get(kind) {
-            failure = failure.because(format!("there is {near}"));
-        }
-    }
-    if let Some(near) = near_command(error) {
-        failure = failure.because(format!("there is {near}"));
-    }
-    let words: Vec<&str> = arguments.iter().skip(1).filter_map(|word| word.to_str()).collect();
-    let command = words.iter().find(|word| !word.starts_with('-'));
-    let known = command.filter(|word| Cli::command_tree().find_subcommand(word).is_some());
-    let help =
-        known.map_or("devpocket --help".to_owned(), |word| format!("devpocket {word} --help"));
-    let json = words.windows(2).any(|pair| matches!(pair, ["-o" | "--output", "json"]))
-        || words.iter().any(|word| matches!(*word, "-ojson" | "--output=json" | "-o=json"));
-    let format = if json { Format::Json } else { Format::Table };
-    let never = words.contains(&"--color=never");
-    let color = if never { ColorChoice::Never } else { ColorChoice::Auto };
-    tell(&failure.attempt(help, "").into(), format, color)
 }

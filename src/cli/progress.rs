@@ -252,6 +252,8 @@ impl Progress {
 
     fn log_line(&self, tracked: &Tracked, now: Timestamp) -> String {
         let Standing { word, message, .. } = &tracked.standing;
+        // `installing, 60 %: Contabo installs ...`, and not the word twice.
+        let message = message.strip_prefix(&format!("{word}: ")).unwrap_or(message);
         let gap = if message.is_empty() { "" } else { ": " };
         format!("{}{}  {word}, {} %{gap}{message}", self.stamp(now), tracked.name, tracked.percent)
     }

@@ -126,7 +126,8 @@ fn of_cause(cause: &Cause, outer: Option<&str>) -> Failure {
         [one, all] if all.starts_with("all ") => failure.attempt(one, all),
         many => many.iter().fold(failure, |failure, attempt| failure.attempt(attempt, "")),
     };
-    if let (Some(nearest), true) = (&cause.nearest, cause.r#try.is_empty()) {
+    let told = |nearest: &str| cause.r#try.iter().any(|attempt| attempt.contains(nearest));
+    if let Some(nearest) = cause.nearest.as_ref().filter(|nearest| !told(nearest)) {
         failure.message = format!("{}; did you mean {nearest:?}?", failure.message);
     }
     failure

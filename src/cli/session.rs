@@ -2,18 +2,16 @@
 
 use std::path::PathBuf;
 
-use devpocket_controllers::clock::Clock as _;
 use devpocket_specs::installation::{self, Installation};
 use devpocket_specs::kind::Kind;
 use devpocket_specs::object::Key;
 use jiff::Timestamp;
 
-use super::api::{Api, ApiError};
+use super::api::{Api, ApiError, ServerTime};
 use super::args::Globals;
 use super::error::{Failure, Report, exit};
 use super::output::{Ink, Output};
 use super::refusal;
-use crate::clock::SystemClock;
 use crate::contabo::Sensitive;
 use crate::context::{self, ContextError, Contexts};
 
@@ -25,7 +23,7 @@ pub struct Session {
     pub contexts: Contexts,
     /// Name of the context in use, if one is.
     pub context: Option<String>,
-    clock: SystemClock,
+    time: ServerTime,
 }
 
 impl Session {
@@ -52,12 +50,19 @@ impl Session {
             context: context.map(|(name, _)| name),
             globals,
             contexts,
-            clock: SystemClock::new(),
+            time: ServerTime::default(),
         })
     }
 
+    /// The time at the server, once it has answered.
     pub fn now(&self) -> Timestamp {
-        self.clock.now()
+        self.time.now()
+    }
+
+    /// The same, before anything else was asked.
+    pub async fn asked_now(&self, api: &Api) -> Result<Timestamp, Report> {
+        api.health().await.map_err(|error| self.report(&error))?;
+        Ok(self.now())
     }
 
     /// The server of the flags, or of the context.
@@ -67,9 +72,25 @@ impl Session {
         let Some(server) = server else { return Err(no_server()) };
         let token = self.globals.token.clone().map(Sensitive::new);
         let token = token.or_else(|| context.map(|context| context.token.clone()));
+        let token = token.filter(|token| !token.is_empty());
         let authority = context.and_then(|context| context.authority.as_deref());
-        Api::new(&server, token.filter(|token| !token.is_empty()), authority)
-            .map_err(|e| self.report(&e))
+        self.api_of(&server, token, authority)
+    }
+
+    /// A server that need not be known here.
+    pub fn api_of(
+        &self,
+        server: &str,
+        token: Option<Sensitive>,
+        authority: Option<&str>,
+    ) -> Result<Api, Report> {
+        let url = reqwest::Url::parse(server).ok();
+        if !url.is_some_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host()) {
+            let message = format!("{server:?} is not an address; one is https://dev.example.com");
+            return Err(Failure::usage(message).at(self.origin()).into());
+        }
+        let api = Api::new(server, token, authority, self.time.clone());
+        api.map_err(|error| self.report(&error))
     }
 
     pub fn report(&self, error: &ApiError) -> Report {

@@ -35,9 +35,10 @@ impl Standing {
         let still = standstill(environment);
         let ready = is_ready(environment);
         let message = match (&still, status.message.as_str()) {
-            (Some((_, condition)), _) if !condition.message.is_empty() => condition.message.clone(),
-            (_, message) => message.to_owned(),
+            (Some((_, condition)), _) if !condition.message.is_empty() => &condition.message,
+            (_, message) => message,
         };
+        let message = bare(message, environment, still.map(|(word, _)| word)).to_owned();
         let base = Standing {
             word: stage.0,
             sign: Sign::UnderWay,
@@ -58,6 +59,27 @@ impl Standing {
             _ if status.phase == Phase::Error => Standing { sign: Sign::Failed, ..base },
             _ => base,
         }
+    }
+}
+
+/// The message without what stands before it wherever it is shown: whose it is, and that it waits.
+/// `env/api waits: at most 3 ...` is `at most 3 ...`, `env/api is paused until ...` is `until ...`.
+pub fn bare<'a>(message: &'a str, environment: &Environment, still: Option<&str>) -> &'a str {
+    let name = format!("env/{} ", environment.metadata.name);
+    let Some(rest) = message.strip_prefix(&name) else { return message };
+    let said = still.and_then(|word| rest.strip_prefix("is ")?.strip_prefix(word));
+    let said = said.or_else(|| rest.strip_prefix("waits:")).map(str::trim_start);
+    said.filter(|rest| !rest.is_empty()).unwrap_or(message)
+}
+
+/// `held: at most 3 ...`, `paused until ...`, and no word twice.
+pub fn joined(word: &str, message: &str) -> String {
+    let said = message.strip_prefix(word).is_some_and(|rest| rest.starts_with([' ', ':', ',']));
+    match message {
+        "" => word.to_owned(),
+        _ if said || message == word => message.to_owned(),
+        _ if message.starts_with("until ") => format!("{word} {message}"),
+        _ => format!("{word}: {message}"),
     }
 }
 
@@ -110,5 +132,29 @@ pub fn ink(environment: &Environment) -> Ink {
         Standing { sign: Sign::Done, .. } => Ink::Green,
         Standing { sign: Sign::Failed, .. } => Ink::Red,
         _ => Ink::Yellow,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_standstill_is_told_once() {
+        assert_eq!(
+            joined("paused", "until 14:00; nothing is done"),
+            "paused until 14:00; nothing is done"
+        );
+        assert_eq!(joined("held", "at most 3 an hour"), "held: at most 3 an hour");
+        assert_eq!(joined("ordered", "ordered at 14:02"), "ordered at 14:02");
+        assert_eq!(joined("ready", ""), "ready");
+        let metadata = devpocket_specs::metadata::ObjectMeta::named("main", "api");
+        let (spec, status) = Default::default();
+        let environment = Environment { metadata, spec, status };
+        let bare = |text, still| bare(text, &environment, still).to_owned();
+        assert_eq!(bare("env/api waits: at most 3", Some("held")), "at most 3");
+        assert_eq!(bare("env/api is paused until 14:00", Some("paused")), "until 14:00");
+        assert_eq!(bare("env/apiary waits: x", None), "env/apiary waits: x");
+        assert_eq!(bare("something else", Some("held")), "something else");
     }
 }

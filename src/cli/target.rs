@@ -4,6 +4,7 @@ use devpocket_specs::kind::Kind;
 use devpocket_specs::object::Key;
 
 use super::error::{Failure, Report};
+use super::misread::nearest;
 use super::session::Session;
 
 /// What several words name: a kind, and objects of it; none means all.
@@ -71,10 +72,8 @@ pub fn kind_of(word: &str) -> Result<Kind, Report> {
 
 fn unknown_kind(word: &str) -> Report {
     let known: Vec<&str> = Kind::all().map(|kind| kind.info().plural).collect();
-    let near = Kind::all()
-        .flat_map(|kind| [kind.info().plural, kind.info().singular])
-        .filter(|known| strsim::osa_distance(known, word) <= 2)
-        .min_by_key(|known| strsim::osa_distance(known, word));
+    let words = Kind::all().flat_map(|kind| [kind.info().plural, kind.info().singular]);
+    let near = nearest(word, words);
     let message = match near {
         Some(near) => format!("{word:?} is not a kind; did you mean {near:?}?"),
         None => format!("{word:?} is not a kind"),

@@ -6,17 +6,18 @@
 
 use axum::response::Response;
 use devpocket_specs::environment::{APPROVAL_HOURS, Approval};
-use devpocket_specs::object::Object;
-use devpocket_specs::plan::Plan;
+use devpocket_specs::object::{Key, Object};
 use devpocket_specs::status::{Cause, Reason, Status};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::call::Call;
+use super::made::{self, PlansMade};
 use super::params::bad;
 use super::path::ResourcePath;
-use super::{plan, write};
+use super::plan::{self, Planned};
+use super::write;
 
 /// The longest an approval may live.
 const LONGEST_SECONDS: i64 = 7 * 24 * 60 * 60;
@@ -54,8 +55,8 @@ pub(super) async fn approve(call: Call, resource: ResourcePath) -> Result<Respon
         return Err(Status::invalid(&key, vec![cause]));
     }
     let stored = call.state.store.get(&key).await?.ok_or_else(|| Status::not_found(&key))?;
-    let planned = plan::of(&call.state, &stored.object).await?;
-    let fingerprints = approved(&asked, &planned, &stored.object)?;
+    let planned = plan::planned(&call.state, &stored.object, Some(&stored.object)).await?;
+    let fingerprints = approved(&asked, &planned, &call.state.plans, &key)?;
     let now = call.state.clock.now();
     let approval = Approval {
         fingerprints,
@@ -79,15 +80,16 @@ pub(super) async fn approve(call: Call, resource: ResourcePath) -> Result<Respon
 /// The fingerprints consent is given to; each must be of a step planned now.
 fn approved(
     asked: &ApprovalRequest,
-    planned: &Plan,
-    environment: &Object,
+    planned: &Planned,
+    plans: &PlansMade,
+    key: &Key,
 ) -> Result<Vec<String>, Status> {
     let risky: Vec<&String> =
-        planned.steps.iter().filter_map(|step| step.fingerprint.as_ref()).collect();
+        planned.plan.steps.iter().filter_map(|step| step.fingerprint.as_ref()).collect();
     match (&asked.hash, asked.fingerprints.as_slice()) {
         (Some(hash), []) => {
-            if !plan::same_hash(hash, &planned.hash) {
-                return Err(plan::stale(hash, planned, Some(environment), environment));
+            if !made::same_hash(hash, &planned.plan.hash) {
+                return Err(made::stale(plans, hash, planned, key));
             }
             if risky.is_empty() {
                 let message = format!("no step of plan {hash} needs an approval");
@@ -101,7 +103,7 @@ fn approved(
             None => Ok(asked.fingerprints.clone()),
             Some(gone) => {
                 let shown: String = gone.chars().take(12).collect();
-                Err(plan::stale(&shown, planned, Some(environment), environment))
+                Err(made::stale(plans, &shown, planned, key))
             }
         },
         _ => Err(bad("give either hash or fingerprints")),

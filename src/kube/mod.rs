@@ -29,6 +29,7 @@ mod call;
 mod catalogue;
 mod discovery;
 mod fit;
+mod made;
 mod params;
 mod path;
 mod plan;
@@ -56,6 +57,7 @@ use call::Call;
 
 pub use approval::ApprovalRequest;
 pub use catalogue::{CatalogueView, RegionPrice, SizeView};
+pub use made::PlansMade;
 pub use plan::EnvironmentPlan;
 pub use resolve::ResolveRequest;
 

@@ -43,6 +43,10 @@ pub(super) struct Params {
     pub force: bool,
     /// `apply --plan HASH`.
     pub plan_hash: Option<String>,
+    /// With the plans shown before.
+    pub recent: bool,
+    /// The plan of a deletion.
+    pub deletion: bool,
 }
 
 impl Params {
@@ -82,6 +86,8 @@ impl Params {
             "fieldManager" => self.field_manager = manager(value)?,
             "force" => self.force = flag(&value),
             "planHash" => self.plan_hash = Some(value).filter(|hash| !hash.is_empty()),
+            "recent" => self.recent = flag(&value),
+            "deletion" => self.deletion = flag(&value),
             _ => {}
         }
         Ok(())

@@ -3,7 +3,7 @@
 //! `GET .../plan` is about the stored environment, `POST .../plan` about the one in the body as it
 //! would be after an apply; it need not exist yet. Both call the function the controllers call.
 //! A write may name the hash of the plan a person has seen ([`check_hash`]); it is refused when the
-//! plan it would lead to has another one.
+//! plan it would lead to has another one, with the fact that moved ([`super::made`]).
 //!
 //! # Assumptions
 //! A new environment has no uid before it is created, so its plan, and the hash, are computed
@@ -21,17 +21,19 @@ use devpocket_specs::installation;
 use devpocket_specs::kind::Kind;
 use devpocket_specs::metadata::{ObjectMeta, names};
 use devpocket_specs::object::{Key, Object, ObjectError, Resource};
-use devpocket_specs::plan::{Plan, Step};
-use devpocket_specs::status::{Cause, Reason, Status};
+use devpocket_specs::plan::{Fact, Plan, PlanMade};
+use devpocket_specs::status::Status;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::call::Call;
+use super::made::same_hash;
 use super::path::ResourcePath;
-use super::{document, fit, reply, rules};
+use super::{document, fit, made, reply, rules};
 use crate::server::AppState;
 
 /// Fewest digits of a hash that are accepted for the whole of it.
-const HASH_DIGITS_MIN: usize = 6;
+pub(super) const HASH_DIGITS_MIN: usize = 6;
 
 /// The answer of the `plan` subresource.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,19 +43,33 @@ pub struct EnvironmentPlan {
     pub kind: String,
     /// Name and namespace of the environment; uid, revision and generation where it exists.
     pub metadata: ObjectMeta,
-    /// What the write would be: `Create`, `Update`, `None`; `None` for a stored environment.
+    /// What the write would be: `Create`, `Update`, `Delete`, `None`; `None` for a stored
+    /// environment.
     pub change: String,
     pub plan: Plan,
+    /// What the plan rests on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub facts: Vec<Fact>,
+    /// Plans that were shown before, oldest first; only where `recent` was asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recent: Vec<PlanMade>,
     /// The environment the plan is for, with its defaults.
-    pub environment: serde_json::Value,
+    pub environment: Value,
 }
 
-/// `GET .../plan`.
+/// `GET .../plan`; with `deletion` the plan of deleting it.
 pub(super) async fn stored(call: Call, resource: ResourcePath) -> Result<Response, Status> {
     let key = resource.key();
     let stored = call.state.store.get(&key).await?.ok_or_else(|| Status::not_found(&key))?;
-    let plan = of(&call.state, &stored.object).await?;
-    Ok(answer(&stored.object, Change::None, plan))
+    let mut object = stored.object.clone();
+    let change = if call.params.deletion {
+        object.metadata.deletion_timestamp.get_or_insert(call.state.clock.now());
+        Change::Delete
+    } else {
+        Change::None
+    };
+    let planned = planned(&call.state, &object, Some(&stored.object)).await?;
+    Ok(answer(&call, &object, change, planned))
 }
 
 /// `POST .../plan`: what would happen if the body were applied.
@@ -75,8 +91,8 @@ pub(super) async fn proposed(call: Call, resource: ResourcePath) -> Result<Respo
     rules::guards(&call.state, old, &admitted).await?;
     let change = admitted.change();
     let object = considered(admitted.object(), change);
-    let plan = of(&call.state, &object).await?;
-    let mut response = answer(&object, change, plan);
+    let planned = planned(&call.state, &object, old).await?;
+    let mut response = answer(&call, &object, change, planned);
     reply::warn(&mut response, &warnings);
     Ok(response)
 }
@@ -89,61 +105,22 @@ pub(super) async fn check_hash(
     change: Change,
     new: &Object,
 ) -> Result<(), Status> {
-    if new.kind != Kind::Environment || change == Change::Delete {
+    if new.kind != Kind::Environment {
         return Ok(());
     }
     let annotation = |object: &Object| object.metadata.annotations.get(names::PLAN_HASH).cloned();
     let annotated = annotation(new).filter(|hash| old.and_then(annotation).as_ref() != Some(hash));
     let Some(seen) = call.params.plan_hash.clone().or(annotated) else { return Ok(()) };
-    let plan = of(&call.state, &considered(new, change)).await?;
-    if same_hash(&seen, &plan.hash) { Ok(()) } else { Err(stale(&seen, &plan, old, new)) }
-}
-
-/// Whether a person means this plan; they may leave out the end of the hash.
-pub(super) fn same_hash(seen: &str, hash: &str) -> bool {
-    seen.len() >= HASH_DIGITS_MIN && hash.starts_with(seen)
-}
-
-/// The plan a person has seen is not what would happen now.
-pub(super) fn stale(seen: &str, now: &Plan, old: Option<&Object>, new: &Object) -> Status {
-    let known = old.and_then(|old| {
-        let plan = old.field("status").get("plan")?;
-        serde_json::from_value::<Plan>(plan.clone()).ok().filter(|p| same_hash(seen, &p.hash))
-    });
-    let mut message = format!("plan {seen} no longer fits the world; it would now be {}", now.hash);
-    let mut causes = Vec::new();
-    let mut fact = |sentence: String| {
-        causes.push(Cause {
-            reason: "PlanStale".into(),
-            message: sentence,
-            code: Some("plan-stale".into()),
-            ..Cause::default()
-        });
-    };
-    if let Some(known) = &known {
-        let missing = |from: &Plan, step: &Step| !from.steps.iter().any(|s| same_step(s, step));
-        for step in known.steps.iter().filter(|step| missing(now, step)) {
-            fact(format!("no longer: {}", step.summary));
-        }
-        for step in now.steps.iter().filter(|step| missing(known, step)) {
-            fact(format!("now: {}", step.summary));
-        }
-    } else {
-        now.steps.iter().for_each(|step| fact(format!("now: {}", step.summary)));
+    let mut considered = considered(new, change);
+    if change == Change::Delete {
+        // Without a finalizer it goes at once; it is the same deletion.
+        considered.metadata.deletion_timestamp.get_or_insert(call.state.clock.now());
     }
-    if now.steps.is_empty() {
-        fact("nothing is left to do".into());
+    let planned = planned(&call.state, &considered, old).await?;
+    if same_hash(&seen, &planned.plan.hash) {
+        return Ok(());
     }
-    let facts: Vec<&str> = causes.iter().map(|cause| cause.message.as_str()).collect();
-    message = format!("{message} ({})", facts.join("; "));
-    let mut status =
-        Status::new(Reason::Conflict, message).about(&new.key()).with_code("plan-stale");
-    status.details.causes = causes;
-    status
-}
-
-fn same_step(a: &Step, b: &Step) -> bool {
-    a.call == b.call && a.machine == b.machine && a.fingerprint == b.fingerprint
+    Err(made::stale(&call.state.plans, &seen, &planned, &new.key()))
 }
 
 /// What a plan is made for: something that does not exist has no identity yet.
@@ -156,8 +133,20 @@ fn considered(object: &Object, change: Change) -> Object {
     object
 }
 
-/// The plan for an environment on the records as of now.
-pub(super) async fn of(state: &AppState, environment: &Object) -> Result<Plan, Status> {
+/// A plan with what it is for and what it rests on.
+pub(super) struct Planned {
+    pub plan: Plan,
+    pub spec: Value,
+    pub facts: Vec<Fact>,
+}
+
+/// The plan for an environment on the records as of now; `stored` is the record as it is.
+pub(super) async fn planned(
+    state: &AppState,
+    environment: &Object,
+    stored: Option<&Object>,
+) -> Result<Planned, Status> {
+    let spec = environment.field("spec").clone();
     let environment: Environment = environment.to().map_err(corrupt)?;
     let installation =
         state.store.get(&Key::cluster(Kind::Installation, installation::NAME)).await?;
@@ -169,7 +158,7 @@ pub(super) async fn of(state: &AppState, environment: &Object) -> Result<Plan, S
     };
     let snapshot = Snapshot::new(state.catalogue.clone(), records);
     let world = snapshot.for_environment(&environment, state.clock.now());
-    Ok(plan_for(&world))
+    Ok(Planned { plan: plan_for(&world), spec, facts: made::all_facts(&world, stored) })
 }
 
 async fn all<T: Resource>(state: &AppState) -> Result<Vec<Arc<T>>, Status> {
@@ -181,7 +170,16 @@ fn corrupt(error: ObjectError) -> Status {
     StoreError::Corrupt(error.to_string()).into()
 }
 
-fn answer(object: &Object, change: Change, plan: Plan) -> Response {
+/// Shows a plan, and keeps what it rests on.
+fn answer(call: &Call, object: &Object, change: Change, planned: Planned) -> Response {
+    let (state, key) = (&call.state, object.key());
+    let change = format!("{change:?}");
+    let recent = if call.params.recent {
+        state.plans.of(&key)
+    } else {
+        state.plans.keep(&key, &change, &planned, state.clock.now());
+        Vec::new()
+    };
     let metadata = ObjectMeta {
         uid: object.metadata.uid,
         resource_version: object.metadata.resource_version.clone(),
@@ -192,8 +190,10 @@ fn answer(object: &Object, change: Change, plan: Plan) -> Response {
         api_version: Kind::Environment.api_version(),
         kind: "EnvironmentPlan".into(),
         metadata,
-        change: format!("{change:?}"),
-        plan,
+        change,
+        plan: planned.plan,
+        facts: planned.facts,
+        recent,
         environment: object.to_value(),
     };
     let value = serde_json::to_value(answer).expect("plans have string keys only");

@@ -23,10 +23,19 @@ pub struct Manifests {
 /// Why nothing could be read.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
+    #[error("there is no file or folder {0}")]
+    Missing(PathBuf),
+    #[error("{0} is an address; files are read from this computer only")]
+    Address(PathBuf),
     #[error("{path} cannot be read: {source}")]
     Read { path: PathBuf, source: io::Error },
-    #[error("{0} is not text in UTF-8")]
-    NotText(PathBuf),
+    #[error("{path} is not text in UTF-8")]
+    NotText {
+        path: PathBuf,
+        /// Where the first byte stands that is none.
+        line: usize,
+        column: usize,
+    },
     #[error("{path} has {bytes} bytes; a file has at most {max}", max = limits::FILE_BYTES)]
     TooLarge { path: PathBuf, bytes: u64 },
     #[error("the files have more than {} bytes together", limits::TOTAL_BYTES)]
@@ -123,7 +132,13 @@ fn below(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), LoadError> {
 }
 
 fn read(path: &Path, total: &mut u64) -> Result<Source, LoadError> {
-    let failed = |source| LoadError::Read { path: path.to_owned(), source };
+    let failed = |source: io::Error| match source.kind() {
+        io::ErrorKind::NotFound if path.to_string_lossy().contains("://") => {
+            LoadError::Address(path.to_owned())
+        }
+        io::ErrorKind::NotFound => LoadError::Missing(path.to_owned()),
+        _ => LoadError::Read { path: path.to_owned(), source },
+    };
     let (name, bytes) = if path == Path::new("-") {
         ("standard input".to_owned(), bounded(io::stdin().lock()).map_err(failed)?)
     } else {
@@ -139,9 +154,18 @@ fn read(path: &Path, total: &mut u64) -> Result<Source, LoadError> {
     if *total > limits::TOTAL_BYTES {
         return Err(LoadError::TooMuch);
     }
-    let text = String::from_utf8(bytes).map_err(|_| LoadError::NotText(path.to_owned()))?;
+    let text = String::from_utf8(bytes).map_err(|error| not_text(path, &error))?;
     let text = text.strip_prefix('\u{feff}').map_or_else(|| text.clone(), str::to_owned);
     Ok(Source { name, text })
+}
+
+/// Where it stops being text.
+fn not_text(path: &Path, error: &std::string::FromUtf8Error) -> LoadError {
+    let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+    let text = String::from_utf8_lossy(good);
+    let line = text.matches('\n').count() + 1;
+    let column = text.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    LoadError::NotText { path: path.to_owned(), line, column }
 }
 
 fn bounded(reader: impl Read) -> io::Result<Vec<u8>> {

@@ -95,6 +95,7 @@ impl Node {
             authorizer: Arc::new(AdminOnly),
             tokens: Arc::new(tokens),
             hosts: AllowedHosts::new(&config.hosts).with_origins(&config.origins),
+            plans: Default::default(),
             metrics: config.metrics,
             probes: vec![Arc::new(StoreProbe(store.clone()))],
             shutdown: api_stop.clone(),

@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::HeaderValue;
+use axum::http::{HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::Response;
+use jiff::Timestamp;
 use tracing::Instrument as _;
 
 use super::limits::REQUEST_ID_CHARS;
@@ -44,7 +45,18 @@ pub(super) async fn identify(
         .record(took.as_secs_f64());
     let value = HeaderValue::from_str(&id).expect("request ids are checked to be plain ASCII");
     response.headers_mut().insert(HEADER, value);
+    // Ours and not the machine's: after `clock advance` clients count ages by what it is here.
+    if let Some(now) = date(state.clock.now()) {
+        response.headers_mut().insert(header::DATE, now);
+    }
     response
+}
+
+/// `Date` as HTTP writes it.
+fn date(now: Timestamp) -> Option<HeaderValue> {
+    let printer = jiff::fmt::rfc2822::DateTimePrinter::new();
+    let text = printer.timestamp_to_rfc9110_string(&now).ok()?;
+    HeaderValue::from_str(&text).ok()
 }
 
 /// The methods there are; a made-up one must not make a time series.

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::AllowedHosts;
 use crate::access::seal::Sealer;
 use crate::access::{Authorizer, Tokens};
+use crate::kube::PlansMade;
 
 /// The metrics as Prometheus text, rendered when asked for.
 pub type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
@@ -62,6 +63,8 @@ pub struct AppState {
     pub authorizer: Arc<dyn Authorizer>,
     pub tokens: Arc<Tokens>,
     pub hosts: AllowedHosts,
+    /// Plans that were shown lately.
+    pub plans: PlansMade,
     /// Absent where no recorder is installed: `/metrics` is then 404.
     pub metrics: Option<MetricsText>,
     pub probes: Vec<Arc<dyn Probe>>,

@@ -187,7 +187,7 @@ async fn a_wrong_call_says_what_would_be_right() {
     let world = World::new().await;
     let ended = world.run(&["gte", "env"]).await;
     assert_eq!(ended.code, 2);
-    assert!(ended.err.contains("there is get"), "{}", ended.err);
+    assert!(ended.err.contains("did you mean \"get\"?"), "{}", ended.err);
     let ended = world.run(&["get", "enviroment"]).await;
     assert_eq!(ended.code, 2);
     assert!(ended.err.contains("did you mean \"environment\"?"), "{}", ended.err);

@@ -3,8 +3,11 @@
 mod answers;
 mod bad_input;
 mod changes;
+mod codes;
 mod examples;
 mod files;
 mod looks;
+mod stale;
+mod times;
 mod waiting;
 mod world;

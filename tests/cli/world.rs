@@ -38,6 +38,8 @@ pub const TOKEN: &str = "admin-token-0123456789";
 pub struct World {
     pub address: SocketAddr,
     pub client: Client,
+    /// The server's clock.
+    pub clock: SystemClock,
     pub home: TempDir,
     shutdown: CancellationToken,
 }
@@ -105,6 +107,7 @@ impl World {
             authorizer: Arc::new(AdminOnly),
             tokens: Arc::new(Tokens::single(TOKEN, User::admin("admin")).unwrap()),
             hosts: AllowedHosts::new(Vec::<String>::new()),
+            plans: Default::default(),
             metrics: None,
             probes: vec![Arc::new(StoreProbe(store.clone()))],
             shutdown: shutdown.clone(),
@@ -115,10 +118,12 @@ impl World {
         let address = server.address();
         tokio::spawn(server.serve(Arc::new(state)));
         let actor = Actor::system("test");
-        let client = Client::new(store, Arc::new(clock), Arc::new(RandomIds), catalogue, actor);
+        let client =
+            Client::new(store, Arc::new(clock.clone()), Arc::new(RandomIds), catalogue, actor);
         let namespace = Namespace { metadata: ObjectMeta::named("", "main"), ..empty() };
         client.create(&namespace).await.unwrap();
-        let world = World { address, client, home: tempfile::tempdir().unwrap(), shutdown };
+        let home = tempfile::tempdir().unwrap();
+        let world = World { address, client, clock, home, shutdown };
         world.sign_in();
         world
     }

@@ -75,6 +75,7 @@ impl World {
             authorizer: Arc::new(AdminOnly),
             tokens: Arc::new(tokens),
             hosts: AllowedHosts::new(["pocket.example"]),
+            plans: Default::default(),
             metrics: Some(Arc::new(|| "devpocket_up 1\n".to_owned())),
             probes: vec![Arc::new(StoreProbe(store.clone()))],
             shutdown: shutdown.clone(),

@@ -37,6 +37,7 @@ mod display_name;
 mod draft;
 mod drift;
 mod events;
+mod facts;
 mod install;
 mod loss;
 pub mod names;
@@ -55,5 +56,6 @@ mod want;
 pub mod world;
 
 pub use decision::{Decision, EventDraft, RecordWrite};
+pub use facts::facts;
 pub use plan::{decide, effective_power, plan_for};
 pub use world::{Records, Snapshot, World};

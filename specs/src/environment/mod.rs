@@ -26,7 +26,7 @@ pub struct Environment {
 }
 resource!(Environment);
 
-/// What is declared. Defaults are written into the record on admission (see `defaulting`).
+/// What is declared. Defaults are written into the record when it is made.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EnvironmentSpec {

@@ -5,6 +5,7 @@
 
 mod error;
 mod path;
+mod time;
 mod watch;
 
 use std::time::Duration;
@@ -18,6 +19,7 @@ use serde_json::{Value, json};
 use crate::contabo::Sensitive;
 
 pub use error::ApiError;
+pub use time::ServerTime;
 pub use watch::{Change, Watcher};
 
 /// Path of the API under the server's address.
@@ -43,6 +45,7 @@ pub struct Api {
     http: reqwest::Client,
     server: String,
     token: Option<Sensitive>,
+    time: ServerTime,
 }
 
 /// How a write is done.
@@ -57,11 +60,13 @@ pub struct WriteOptions {
 }
 
 impl Api {
-    /// `authority` are certificates (PEM) to trust beside those of the system.
+    /// `authority` are certificates (PEM) to trust beside those of the system. `time` learns from
+    /// each answer what time it is at the server.
     pub fn new(
         server: &str,
         token: Option<Sensitive>,
         authority: Option<&str>,
+        time: ServerTime,
     ) -> Result<Api, ApiError> {
         crate::crypto::install_provider();
         let http = reqwest::Client::builder()
@@ -71,7 +76,7 @@ impl Api {
         let certificates = Certificate::from_pem_bundle(authority.unwrap_or_default().as_bytes());
         let http = certificates.and_then(|more| http.tls_certs_merge(more).build());
         let http = http.map_err(|error| ApiError::setup(&server, &error))?;
-        Ok(Api { http, server, token })
+        Ok(Api { http, server, token, time })
     }
 
     /// The address, as the person knows it.
@@ -196,6 +201,21 @@ impl Api {
         self.send(request).await
     }
 
+    /// The same with the plans the server has shown of it lately.
+    pub async fn recent_plans(&self, key: &Key, document: &Value) -> Result<Value, ApiError> {
+        let request = self
+            .request(Method::POST, &format!("{}/plan", path::object(key)))
+            .query(&[("fieldManager", APPLY_MANAGER), ("recent", "true"), ("force", "true")])
+            .json(document);
+        self.send(request).await
+    }
+
+    /// The plan of deleting an environment.
+    pub async fn plan_of_deletion(&self, key: &Key) -> Result<Value, ApiError> {
+        let request = self.request(Method::GET, &format!("{}/plan", path::object(key)));
+        self.send(request.query(&[("deletion", "true")])).await
+    }
+
     /// One of the actions only DevPocket has: `approval`, `undelete`, `resolve`.
     pub async fn act(
         &self,
@@ -255,6 +275,12 @@ impl Api {
 
     /// Sends; tries again only while there is no connection, when nothing can have been sent.
     async fn connect(&self, request: RequestBuilder) -> Result<reqwest::Response, ApiError> {
+        let response = self.connected(request).await?;
+        self.time.learn(response.headers());
+        Ok(response)
+    }
+
+    async fn connected(&self, request: RequestBuilder) -> Result<reqwest::Response, ApiError> {
         let started = tokio::time::Instant::now();
         let tries = if is_loopback(&self.server) { 1 } else { TRIES };
         let mut pause = PAUSE;

@@ -72,7 +72,7 @@ pub async fn carry_out(session: &Session, api: &Api, proposal: &Proposal, call: 
     if let Some(hash) = &call.hash
         && !proposal.is_meant(hash)
     {
-        return Err(stale(proposal, hash, &call.again));
+        return Err(proposal::stale(session, api, proposal, hash, &call.again).await);
     }
     if call.dry_run && documents {
         output.document(&proposal::document(api, proposal));
@@ -142,30 +142,4 @@ fn print_documents(session: &Session, written: &[Value]) {
             session.output.document(&json!({"apiVersion": "v1", "kind": "List", "items": many}))
         }
     }
-}
-
-/// The plan somebody has seen is not what would happen now.
-fn stale(proposal: &Proposal, hash: &str, again: &str) -> Report {
-    let mut facts = Vec::new();
-    for item in proposal.items.iter().filter(|item| !item.is_idle()) {
-        let steps: Vec<&str> = item.plan.steps.iter().map(|step| step.summary.as_str()).collect();
-        let what = match (steps.is_empty(), item.differences.is_empty()) {
-            (false, _) => steps.join("; "),
-            (true, false) => item.differences.join(", "),
-            (true, true) => "is new".to_owned(),
-        };
-        facts.push(format!("{}: {what}", short_name(&item.key)));
-    }
-    let now = if facts.is_empty() {
-        "now there is nothing left to do".to_owned()
-    } else {
-        format!("it would now be {}: {}", proposal.shown_hash(), facts.join(". "))
-    };
-    let plan = again.replacen(" apply ", " plan ", 1).replace(" --wait", "");
-    Failure::new("plan-stale", format!("plan {hash} no longer fits the world"))
-        .exit(exit::REFUSED)
-        .because(now)
-        .so_far("nothing was changed, nothing was bought")
-        .attempt(plan, "the plan as it is now")
-        .into()
 }

@@ -18,6 +18,7 @@ pub struct ContextArgs {
 #[derive(Subcommand, Debug)]
 enum What {
     /// List them
+    #[command(before_help = "Example:\n  devpocket context list")]
     List,
     /// Use another one from now on
     #[command(before_help = "Example:\n  devpocket context use local")]

@@ -174,6 +174,13 @@ fn flags_refused(key: &Key, refusals: &[(usize, devpocket_specs::status::Status)
             if let Some(flag) = flag {
                 failure.at = Some(format!("{flag} of {}", short_name(key)));
             }
+            for (attempt, _) in &mut failure.attempts {
+                // `size: vps-10-nvme` is for a file.
+                if let Some((name, value)) = attempt.split_once(": ").filter(|(n, _)| *n == "size")
+                {
+                    *attempt = format!("--{name} {value}");
+                }
+            }
             let bare = failure.message.strip_prefix("spec.").map(str::to_owned);
             failure.message = bare.unwrap_or(failure.message);
             failures.push(failure);

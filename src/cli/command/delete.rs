@@ -8,16 +8,20 @@ use devpocket_specs::environment::{Environment, Reclaim};
 use devpocket_specs::installation::Installation;
 use devpocket_specs::kind::Kind;
 use devpocket_specs::object::{Key, Resource};
+use devpocket_specs::plan::{Plan, hex};
 use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+use sha2::{Digest, Sha256};
 
 use super::edit::{failed, told};
 use super::files::where_flags;
 use crate::cli::api::{Api, WriteOptions};
-use crate::cli::error::{Outcome, Report, exit};
+use crate::cli::error::{Failure, Outcome, Report, exit};
 use crate::cli::follow::{Goal, absent_failure, follow};
 use crate::cli::output::{Ink, Sign, count};
+use crate::cli::proposal::HASH_SHOWN;
 use crate::cli::question::{Ask, Given, consent, declined};
-use crate::cli::session::Session;
+use crate::cli::session::{Session, account_name};
 use crate::cli::target::Named;
 use crate::manifest::short_name;
 
@@ -28,6 +32,9 @@ pub struct DeleteArgs {
     /// Environments, or a kind and names
     #[arg(required = true, value_name = "NAME")]
     what: Vec<String>,
+    /// Do exactly this plan, or nothing
+    #[arg(long, value_name = "HASH")]
+    plan: Option<String>,
     /// Answer yes to everything but loss of data
     #[arg(short, long)]
     yes: bool,
@@ -39,75 +46,190 @@ pub struct DeleteArgs {
     wait: bool,
 }
 
+/// One object that is to go.
+struct Going {
+    key: Key,
+    /// Absent for objects of other kinds.
+    environment: Option<Environment>,
+    plan: Plan,
+}
+
+impl Going {
+    /// A machine that is let go of; with `Retain` it is left as it is.
+    fn releases(&self) -> bool {
+        let environment = self.environment.as_ref();
+        environment.is_some_and(|e| e.status.machine.is_some() && e.spec.reclaim != Reclaim::Retain)
+    }
+}
+
 pub async fn run(session: &Session, args: DeleteArgs) -> Outcome {
     let api = session.api()?;
     let named = Named::read(&args.what, false)?;
     let keys = named.keys(session);
     let installation = session.installation(&api).await?;
-    let environments = existing(session, &api, &keys).await?;
+    let going = existing(session, &api, &keys).await?;
     let output = &session.output;
-    let word =
-        if named.kind == Kind::Environment { "environment" } else { named.kind.info().singular };
-    let account = session.account_words(&api, installation.as_ref());
-    output.hint(format!("Delete {}  {account}", count(keys.len(), word)));
     let until = until(session, installation.as_ref());
-    for key in &keys {
-        let environment = environments.get(key);
-        let words = environment.map(|environment| released(session, environment, until));
-        let name = output.err.paint(Ink::Bold, &short_name(key));
-        let (words, disk) = words.unwrap_or_default();
-        output.hint(format!("{} {name}  {words}", output.err.sign(Sign::Goes)).trim_end());
-        if !disk.is_empty() {
-            output.hint(format!("    {disk}"));
-        }
+    let hash = hash(&going, until.is_some());
+    let names = keys.iter().map(short_name).collect::<Vec<_>>().join(" ");
+    let again = format!("devpocket{} delete {names}", where_flags(session));
+    if let Some(meant) = &args.plan
+        && !(meant.len() >= HASH_SHOWN && hash.starts_with(meant.as_str()))
+    {
+        return Err(stale(&going, meant, &hash, &again));
     }
-    if args.dry_run {
-        output.hint("Nothing was changed.");
+    if args.dry_run && output.format.is_document() {
+        output.document(&document(&api, &going, &hash, installation.as_ref()));
         return Ok(exit::DONE);
     }
-    if !agreed(session, &args, &keys, &environments, until)? {
+    show(session, &api, &going, &hash, installation.as_ref());
+    if args.dry_run {
+        let exactly = format!("{again} --plan {}", &hash[..HASH_SHOWN]);
+        output.hint(format!("Nothing was changed. Run exactly this: {exactly}"));
+        return Ok(exit::DONE);
+    }
+    if !agreed(session, &args, &going, &hash, &again, until)? {
         return Ok(declined(output));
     }
     let mut targets = BTreeMap::new();
-    for key in keys {
-        let uid = environments.get(&key).map(|environment| environment.uid().to_string());
-        let answer = api.delete(&key, uid.as_deref(), &WriteOptions::default()).await;
-        let written = answer.map_err(|error| failed(session, &key, &error))?;
-        let bound = environments.get(&key).is_some_and(|e| e.status.machine.is_some());
-        let said = match (until, bound) {
-            (Some(until), true) => {
+    let mut done = Vec::new();
+    for item in going {
+        let written = release(session, &api, &item, &done).await?;
+        let said = match until {
+            Some(until) if item.releases() => {
                 let until = output.words.moment(until, session.now());
-                format!("released; undo until {until}: devpocket undelete {}", key.name)
+                format!("released; undo until {until}: devpocket undelete {}", item.key.name)
             }
             _ => "deleted".to_owned(),
         };
-        told(session, &key, &said, &written);
-        targets.insert(key, Goal::Deleted);
+        told(session, &item.key, &said, &written);
+        done.push(short_name(&item.key));
+        targets.insert(item.key, Goal::Deleted);
     }
     let wait = args.wait && named.kind == Kind::Environment;
     if wait { follow(session, &api, targets, false).await } else { Ok(exit::DONE) }
 }
 
-/// The environments among what is named; all of it must be there, or nothing is done.
-async fn existing(
+/// Exactly this object and, for an environment, exactly this plan.
+async fn release(
     session: &Session,
     api: &Api,
-    keys: &[Key],
-) -> Result<BTreeMap<Key, Environment>, Report> {
-    let mut found = BTreeMap::new();
+    item: &Going,
+    done: &[String],
+) -> Result<serde_json::Value, Report> {
+    let uid = item.environment.as_ref().map(|environment| environment.uid().to_string());
+    let plan_hash = item.environment.as_ref().map(|_| item.plan.hash.clone());
+    let options = WriteOptions { plan_hash, ..WriteOptions::default() };
+    let answer = api.delete(&item.key, uid.as_deref(), &options).await;
+    answer.map_err(|error| failed(session, &item.key, &error, done))
+}
+
+/// Covers what is released, how, and whether it can come back.
+fn hash(going: &[Going], can_come_back: bool) -> String {
+    let mut hasher = Sha256::new();
+    for item in going {
+        let reclaim = item.environment.as_ref().map(|environment| environment.spec.reclaim);
+        let line = format!("{}\0{}\0{reclaim:?}\0{can_come_back}\n", item.key, item.plan.hash);
+        hasher.update(line.as_bytes());
+    }
+    hex(&hasher.finalize())[..12].to_owned()
+}
+
+/// What would go, with what becomes of machine and disk.
+fn show(
+    session: &Session,
+    api: &Api,
+    going: &[Going],
+    hash: &str,
+    installation: Option<&Installation>,
+) {
+    let output = &session.output;
+    let kind = going.first().map_or(Kind::Environment, |item| item.key.kind);
+    let account = session.account_words(api, installation);
+    let what = count(going.len(), kind.info().singular);
+    output.hint(format!("Delete {}  {what}  {account}", &hash[..HASH_SHOWN]));
+    for item in going {
+        let words = item
+            .environment
+            .as_ref()
+            .map(|environment| released(session, environment, until(session, installation)));
+        let name = output.err.paint(Ink::Bold, &short_name(&item.key));
+        let (words, disk) = words.unwrap_or_default();
+        output.hint(format!("{} {name}  {words}", output.err.sign(Sign::Goes)).trim_end());
+        if !disk.is_empty() {
+            output.hint(format!("    {disk}"));
+        }
+        for hold in item.plan.steps.iter().filter_map(|step| step.hold.as_ref()) {
+            let why = output.words.local_times(&hold.message, session.now());
+            output.hint(format!("    {} {why}", output.err.sign(Sign::Waits)));
+        }
+    }
+}
+
+fn document(
+    api: &Api,
+    going: &[Going],
+    hash: &str,
+    installation: Option<&Installation>,
+) -> serde_json::Value {
+    let account = installation.and_then(|installation| installation.spec.account.as_ref());
+    let items: Vec<_> = going
+        .iter()
+        .map(|item| {
+            json!({
+                "kind": item.key.kind.info().name,
+                "namespace": item.key.namespace,
+                "name": item.key.name,
+                "change": "deleted",
+                "plan": item.plan,
+            })
+        })
+        .collect();
+    json!({
+        "hash": hash,
+        "server": api.server(),
+        "account": account.map(account_name),
+        "simulated": account.map(|account| account.simulated),
+        "items": items,
+    })
+}
+
+/// Something else would go than what the person has seen.
+fn stale(going: &[Going], meant: &str, hash: &str, again: &str) -> Report {
+    let steps: Vec<&str> = going
+        .iter()
+        .flat_map(|item| item.plan.steps.iter().map(|step| step.summary.as_str()))
+        .collect();
+    let now = if steps.is_empty() { "release nothing".to_owned() } else { steps.join("; ") };
+    Failure::new("plan-stale", format!("plan {meant} no longer fits the world"))
+        .exit(exit::REFUSED)
+        .because(format!("it would now be {}: {now}", &hash[..HASH_SHOWN]))
+        .so_far("nothing was changed, nothing was bought")
+        .attempt(format!("{again} --dry-run"), "the plan as it is now")
+        .into()
+}
+
+/// What is named, with its plans; all of it must be there, or nothing is done.
+async fn existing(session: &Session, api: &Api, keys: &[Key]) -> Result<Vec<Going>, Report> {
+    let failed = |error| session.report(&error);
+    let mut found = Vec::new();
     let mut absent = Vec::new();
     for key in keys {
+        let (mut environment, mut plan) = (None, Plan::default());
         match api.get(key).await {
             Ok(value) if key.kind == Kind::Environment => {
-                let environment = api.typed(value).map_err(|error| session.report(&error))?;
-                found.insert(key.clone(), environment);
+                environment = Some(api.typed(value).map_err(failed)?);
+                let answer = api.plan_of_deletion(key).await.map_err(failed)?;
+                plan = serde_json::from_value(answer["plan"].clone()).unwrap_or_default();
             }
             Ok(_) => {}
             Err(error) if error.is_not_found() => {
                 absent.push(absent_failure(key).so_far("nothing was changed"));
+                continue;
             }
-            Err(error) => return Err(session.report(&error)),
+            Err(error) => return Err(failed(error)),
         }
+        found.push(Going { key: key.clone(), environment, plan });
     }
     if absent.is_empty() { Ok(found) } else { Err(Report::new(absent)) }
 }
@@ -149,22 +271,33 @@ fn released(
 fn agreed(
     session: &Session,
     args: &DeleteArgs,
-    keys: &[Key],
-    environments: &BTreeMap<Key, Environment>,
+    going: &[Going],
+    hash: &str,
+    again: &str,
     until: Option<Timestamp>,
 ) -> Result<bool, Report> {
-    let names: Vec<String> = keys.iter().map(short_name).collect();
-    let names = names.join(" ");
-    let given = Given { yes: args.yes, plan: false };
-    let command = format!("devpocket{} delete {names} --yes", where_flags(session));
-    let bound = environments.values().any(|environment| {
-        environment.status.machine.is_some() && environment.spec.reclaim != Reclaim::Retain
-    });
-    if bound && until.is_none() {
-        let question = format!("This loses the data of {names}.");
-        let name = keys.first().map_or("", |key| key.name.as_str());
+    let given = Given { yes: args.yes, plan: args.plan.is_some() };
+    let names: Vec<String> = going.iter().map(|item| short_name(&item.key)).collect();
+    let lost: Vec<&Going> = going.iter().filter(|item| item.releases()).collect();
+    if until.is_none() && !lost.is_empty() {
+        let of: Vec<String> = lost.iter().map(|item| short_name(&item.key)).collect();
+        let question = format!("This loses the data of {}.", of.join(", "));
+        let name = match lost.as_slice() {
+            [one] => one.key.name.as_str(),
+            _ => &hash[..HASH_SHOWN],
+        };
         let ask = Ask::Type { question: &question, name };
+        let command = format!("{again} --plan {}", &hash[..HASH_SHOWN]);
         return consent(&session.output, &ask, given, &command);
     }
-    consent(&session.output, &Ask::Yes(&format!("Delete {names}?")), given, &command)
+    let disk = match until {
+        Some(until) if !lost.is_empty() => {
+            let until = session.output.words.moment(until, session.now());
+            let whose = if lost.len() == 1 { "Its disk" } else { "Their disks" };
+            format!(" {whose} can come back until {until}.")
+        }
+        _ => String::new(),
+    };
+    let question = format!("Delete {}?{disk}", names.join(", "));
+    consent(&session.output, &Ask::Yes(&question), given, &format!("{again} --yes"))
 }

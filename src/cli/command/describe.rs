@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::cli::api::Api;
 use crate::cli::error::{Outcome, Report, exit};
 use crate::cli::follow::absent_failure;
-use crate::cli::output::{Format, Ink, Sign, ago, wrap};
+use crate::cli::output::{Format, Ink, Sign, age, ago, wrap};
 use crate::cli::session::Session;
 use crate::cli::standing::{self, Standing};
 use crate::cli::target::Named;
@@ -120,19 +120,21 @@ fn head(session: &Session, environment: &Environment, installation: Option<&Inst
     let name = short_name(&environment.key());
     let standing = Standing::of(environment);
     let checked = installation.and_then(|i| i.status.sweep.as_ref());
-    let checked = checked.map(|sweep| format!(", checked {} ago", ago(sweep.as_of, session.now())));
+    let checked = checked.map(|sweep| format!(", checked {} ago", age(sweep.as_of, session.now())));
     let checked = checked.unwrap_or_default();
     let words = if standing::is_ready(environment) {
         format!("{} and as declared{checked}", standing.word)
-    } else if standing.message.is_empty() {
-        format!("{}{checked}", standing.word)
     } else {
-        format!("{}: {}{checked}", standing.word, standing.message)
+        format!("{}{checked}", standing::joined(standing.word, &standing.message))
     };
+    let words = session.output.words.local_times(&words, session.now());
+    let width = session.output.out.prose_width().saturating_sub(LABEL);
     let painted =
         session.output.out.paint(Ink::Bold, &format!("{name:<width$}", width = LABEL - 1));
-    let words = session.output.words.local_times(&words, session.now());
-    session.output.line(format!("{painted} {words}"));
+    for (index, line) in wrap(&words, width).iter().enumerate() {
+        let label = if index == 0 { painted.clone() } else { " ".repeat(LABEL - 1) };
+        session.output.line(format!("{label} {line}"));
+    }
 }
 
 fn facts(
@@ -173,8 +175,13 @@ fn facts(
     facts.push(("Power", format!("declared {power}{}", effective.unwrap_or_default())));
     if let Some(template) = &spec.template {
         let rendered = status.template.as_ref();
-        let version = rendered.map(|t| format!(" (installed {}@{})", t.name, t.generation));
-        facts.push(("Template", format!("{template}{}", version.unwrap_or_default())));
+        facts.push((
+            "Template",
+            match rendered {
+                Some(installed) => format!("{}@{}", installed.name, installed.generation),
+                None => format!("{template}, not installed yet"),
+            },
+        ));
     }
     if let Some(pause) = &spec.paused {
         let until = session.output.words.moment(pause.until, session.now());

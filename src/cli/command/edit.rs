@@ -40,41 +40,68 @@ pub struct Edit {
 pub async fn edit(session: &Session, args: &EditArgs, edit: Edit) -> Outcome {
     let api = session.api()?;
     let names = Named::environments(&args.names)?;
-    let options = WriteOptions { dry_run: args.dry_run, ..WriteOptions::default() };
-    let mut targets = BTreeMap::new();
-    for name in &names {
-        let key = session.environment(name);
-        let written = patch(session, &api, &key, &edit.patch, &options).await?;
-        told(session, &key, &edit.said, &written);
-        targets.insert(key, edit.goal.clone());
+    let keys: Vec<Key> = names.iter().map(|name| session.environment(name)).collect();
+    let changed = patch_all(session, &api, &keys, &edit.patch, args.dry_run).await?;
+    for (key, written) in keys.iter().zip(&changed) {
+        told(session, key, &edit.said, written);
     }
     if args.dry_run {
         session.output.hint("Nothing was changed.");
         return Ok(exit::DONE);
     }
+    let targets: BTreeMap<_, _> = keys.into_iter().map(|key| (key, edit.goal.clone())).collect();
     if args.wait { follow(session, &api, targets, false).await } else { Ok(exit::DONE) }
 }
 
-/// Writes one edit; an error names the object.
-pub async fn patch(
+/// Writes one edit of several objects. All are judged first: one that is refused, and none is
+/// changed.
+pub async fn patch_all(
     session: &Session,
     api: &Api,
-    key: &Key,
+    keys: &[Key],
     patch: &Value,
-    options: &WriteOptions,
-) -> Result<Value, Report> {
-    api.merge(key, "", patch, options).await.map_err(|error| failed(session, key, &error))
+    dry_run: bool,
+) -> Result<Vec<Value>, Report> {
+    let mut answers = Vec::new();
+    let mut faults = Vec::new();
+    let judge = WriteOptions { dry_run: true, ..WriteOptions::default() };
+    for key in keys {
+        match api.merge(key, "", patch, &judge).await {
+            Ok(answer) => answers.push(answer),
+            Err(error @ ApiError::Refused { .. }) => {
+                faults.extend(failed(session, key, &error, &[]).failures);
+            }
+            Err(error) => return Err(session.report(&error)),
+        }
+    }
+    if !faults.is_empty() {
+        return Err(Report::new(faults));
+    }
+    if dry_run {
+        return Ok(answers);
+    }
+    answers.clear();
+    let mut done = Vec::new();
+    for key in keys {
+        let written = api.merge(key, "", patch, &WriteOptions::default()).await;
+        answers.push(written.map_err(|error| failed(session, key, &error, &done))?);
+        done.push(short_name(key));
+    }
+    Ok(answers)
 }
 
-/// An error about one object.
-pub fn failed(session: &Session, key: &Key, error: &ApiError) -> Report {
-    match error {
+/// An error about one object, after others were done.
+pub fn failed(session: &Session, key: &Key, error: &ApiError, done: &[String]) -> Report {
+    let report = match error {
         error if error.is_not_found() => crate::cli::follow::absent_failure(key).into(),
         ApiError::Refused { status, request_id, .. } => {
-            let report = refusal::refused(status, request_id.as_deref());
-            report.about(&short_name(key)).so_far("nothing was changed")
+            refusal::refused(status, request_id.as_deref()).about(&short_name(key))
         }
         _ => session.report(error),
+    };
+    match done {
+        [] => report.so_far("nothing was changed"),
+        done => report.first_done(&format!("{} stand as asked for", done.join(", "))),
     }
 }
 

@@ -2,8 +2,8 @@
 //! (`environment.spec`). Built from the records only: conditions, drift, operations, events.
 
 use clap::Args;
-use devpocket_specs::condition::{self, ConditionStatus};
-use devpocket_specs::environment::{Environment, Power, conditions};
+use devpocket_specs::condition::{self, Condition, ConditionStatus};
+use devpocket_specs::environment::{Environment, Phase, Power, conditions};
 use devpocket_specs::kind::Kind;
 use devpocket_specs::metadata::names;
 use devpocket_specs::object::{Key, Resource};
@@ -15,7 +15,7 @@ use super::explain_field;
 use crate::cli::api::Api;
 use crate::cli::error::{Outcome, Report, exit};
 use crate::cli::follow::absent_failure;
-use crate::cli::output::{ago, wrap};
+use crate::cli::output::{age, ago, wrap};
 use crate::cli::session::Session;
 use crate::cli::standing::{self, Standing};
 use crate::cli::target::{Named, kind_of};
@@ -23,8 +23,8 @@ use crate::manifest::short_name;
 
 /// Lines of history told.
 const HISTORY: usize = 8;
-/// Columns of a time with the spaces around it.
-const STAMP: usize = 12;
+/// Spaces after a time.
+const GAP: usize = 2;
 
 /// Say why an environment is as it is, or what a field means.
 #[derive(Args, Debug)]
@@ -68,12 +68,14 @@ pub async fn run(session: &Session, args: ExplainArgs) -> Outcome {
         return Ok(exit::DONE);
     }
     say(session, &local(&summary(session, &environment)), 0);
-    for (at, text) in story.iter().skip(skipped) {
-        let stamp = stamp(session, *at);
-        let width = session.output.out.prose_width().saturating_sub(STAMP + 2);
+    let stamps: Vec<String> =
+        story.iter().skip(skipped).map(|(at, _)| stamp(session, *at)).collect();
+    let column = stamps.iter().map(String::len).max().unwrap_or(0) + GAP;
+    for (stamp, (_, text)) in stamps.iter().zip(story.iter().skip(skipped)) {
+        let width = session.output.out.prose_width().saturating_sub(column + 2);
         for (index, line) in wrap(text, width).iter().enumerate() {
             let stamp = if index == 0 { stamp.as_str() } else { "" };
-            session.output.line(format!("  {stamp:<STAMP$}{line}").trim_end());
+            session.output.line(format!("  {stamp:<column$}{line}").trim_end());
         }
     }
     if let Some(next) = next(session, &environment) {
@@ -106,21 +108,44 @@ fn summary(session: &Session, environment: &Environment) -> String {
     let name = short_name(&environment.key());
     let standing = Standing::of(environment);
     let ready = condition::find(&environment.status.conditions, conditions::READY);
-    let since = ready.map(|ready| ago(ready.last_transition_time, session.now()));
-    let since = since.map(|since| format!(", since {since}")).unwrap_or_default();
+    let since = |condition: &Condition| age(condition.last_transition_time, session.now());
+    let for_so_long = ready.map(|ready| format!(" for {}", since(ready)));
     if standing::is_ready(environment) {
         let power = match standing::wanted(environment) {
             Power::Running => "running",
             Power::Stopped => "stopped",
         };
-        return format!("{name} is as declared: {power}{since}.");
+        return format!("{name} is as declared: {power}{}.", for_so_long.unwrap_or_default());
     }
     let message = standing.message.trim_end_matches('.');
-    let message = if message.is_empty() { String::new() } else { format!(": {message}") };
-    if standing::standstill(environment).is_some() {
-        return format!("{name} is {}{message}{since}.", standing.word);
+    if let Some((_, condition)) = standing::standstill(environment) {
+        let what = standing::joined(standing.word, message);
+        return format!("{name} is {what}. So it stands for {}.", since(condition));
     }
-    format!("{name} is not ready, but {}{message}{since}.", standing.word)
+    let what = standing::joined(standing.word, message);
+    let declared = declared(session, environment);
+    match for_so_long {
+        Some(long) => format!("{name} has not been ready{long}: {what}{declared}."),
+        None => format!("{name} is not ready: {what}{declared}."),
+    }
+}
+
+/// `, declared is Running (by ci, 3d ago)`, where power is what differs.
+fn declared(session: &Session, environment: &Environment) -> String {
+    let stopped = environment.status.phase == Phase::Stopped;
+    if !stopped || standing::wanted(environment) == Power::Stopped {
+        return String::new();
+    }
+    let owner = environment.metadata.managed_fields.iter().rev().find(|entry| {
+        entry["subresource"].is_null() && !entry["fieldsV1"]["f:spec"]["f:power"].is_null()
+    });
+    let by = owner.and_then(|entry| entry["manager"].as_str());
+    let at = owner.and_then(|entry| entry["time"].as_str()?.parse::<Timestamp>().ok());
+    let by = match (by, at) {
+        (Some(by), Some(at)) => format!(" (by {by}, {} ago)", ago(at, session.now())),
+        _ => String::new(),
+    };
+    format!("; declared is Running{by}")
 }
 
 /// What was seen and what was done, by time.
@@ -220,10 +245,17 @@ fn next(session: &Session, environment: &Environment) -> Option<String> {
     Some(match &step.hold {
         None => format!("{summary}."),
         Some(hold) => {
-            let until = hold.until.map(|at| session.output.words.moment(at, session.now()));
-            let until =
-                until.map(|at| format!(" It goes on by itself at {at}.")).unwrap_or_default();
-            format!("{summary}, once this is over: {}.{until}", hold.message.trim_end_matches('.'))
+            let known = standing::standstill(environment);
+            let known = known.is_some_and(|(_, condition)| condition.message == hold.message);
+            let why = match known {
+                true => "that is over".to_owned(),
+                false => format!("this is over: {}", hold.message.trim_end_matches('.')),
+            };
+            match hold.until.map(|at| session.output.words.moment(at, session.now())) {
+                Some(at) if known => format!("{summary}, by itself at {at}."),
+                Some(at) => format!("{summary}, once {why}. It goes on by itself at {at}."),
+                None => format!("{summary}, once {why}."),
+            }
         }
     })
 }
@@ -247,7 +279,9 @@ fn ways(environment: &Environment) -> Option<String> {
         if standing::wanted(environment) == Power::Running {
             ways.push(format!("devpocket stop {name} (accept it)"));
         }
-        ways.push(format!("devpocket pause {name} --for 2h"));
+        if !is(conditions::PAUSED) {
+            ways.push(format!("devpocket pause {name} --for 2h"));
+        }
     }
     (!ways.is_empty()).then(|| ways.join(" · "))
 }

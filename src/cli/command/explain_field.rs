@@ -6,11 +6,12 @@ use serde_json::{Value, json};
 
 use super::describe::field;
 use crate::cli::error::{Failure, Outcome, exit};
+use crate::cli::misread::nearest;
 use crate::cli::output::{Cell, Ink, Table, wrap};
 use crate::cli::session::Session;
 
-/// Columns of a field's text in the table.
-const TEXT: usize = 60;
+/// Columns of a field's text where the terminal leaves less.
+const TEXT: usize = 40;
 
 /// `words` is the kind, then the path.
 pub fn run(session: &Session, kind: Kind, words: &str) -> Outcome {
@@ -40,6 +41,10 @@ pub fn run(session: &Session, kind: Kind, words: &str) -> Outcome {
     if docs.fields.is_empty() {
         return Ok(exit::DONE);
     }
+    let names = docs.fields.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let types = docs.fields.iter().map(|(_, docs)| docs.r#type.len()).max().unwrap_or(0);
+    let before = names + types + 4;
+    let room = style.width.saturating_sub(before).max(TEXT);
     let mut table = Table::new(&["*FIELD", "*TYPE", "MEANING"]);
     for (name, docs) in &docs.fields {
         let first = docs.doc.split(". ").next().unwrap_or_default().replace('\n', " ");
@@ -52,7 +57,7 @@ pub fn run(session: &Session, kind: Kind, words: &str) -> Outcome {
         table.row(vec![
             Cell::new(name).ink(Ink::Bold),
             Cell::new(&docs.r#type),
-            Cell::new(crate::cli::output::shorten(&text, TEXT)),
+            Cell::new(crate::cli::output::shorten(&text, room)),
         ]);
     }
     session.output.line("");
@@ -78,7 +83,7 @@ fn unknown(kind: Kind, path: &str) -> Failure {
     let around = field_docs(kind, parent);
     let names: Vec<String> =
         around.into_iter().flat_map(|docs| docs.fields).map(|(name, _)| name).collect();
-    let near = names.iter().find(|known| strsim::osa_distance(known, name) <= 2);
+    let near = nearest(name, names.iter().map(String::as_str));
     let of = if parent.is_empty() { singular.to_owned() } else { format!("{singular}.{parent}") };
     let failure = Failure {
         code: "unknown-field".into(),

@@ -21,9 +21,11 @@ pub struct FaultArgs {
 #[derive(Subcommand, Debug)]
 enum What {
     Add(AddArgs),
-    /// What is armed
+    /// List what is armed
+    #[command(before_help = "Example:\n  devpocket simulator fault list")]
     List,
     /// End one fault, or all of them
+    #[command(before_help = "Example:\n  devpocket simulator fault clear 3")]
     Clear {
         /// Number of the fault
         id: Option<u64>,

@@ -27,8 +27,10 @@ pub async fn propose(
         .map(|document| Wanted { key: document.key.clone(), document: document.value.clone() })
         .collect();
     if wanted.is_empty() && manifests.faults.is_empty() {
-        let failure = Failure::usage("there is no document in these files");
-        return Err(failure.at(listed(files)).into());
+        let failure = Failure::new("no-document", "there is no document in what was read");
+        let failure = failure.exit(exit::INVALID).at(listed(files)).so_far("nothing was sent");
+        let example = "devpocket create web --size vps-10-nvme --dry-run -o yaml";
+        return Err(failure.attempt(example, "one to begin with").into());
     }
     let judged = build(session, api, &wanted, force).await;
     let mut faults = manifests.faults.clone();
@@ -61,12 +63,28 @@ pub async fn propose(
 fn read(session: &Session, files: &[PathBuf]) -> Result<Manifests, Report> {
     load(files, &session.namespace).map_err(|error| {
         let code = match error {
-            LoadError::Read { .. } | LoadError::Empty(_) => "no-file",
-            LoadError::NotText(_) => "bad-yaml",
+            LoadError::Missing(_)
+            | LoadError::Address(_)
+            | LoadError::Read { .. }
+            | LoadError::Empty(_) => "no-file",
+            LoadError::NotText { .. } => "bad-yaml",
             _ => "too-large",
         };
         let failure = Failure::new(code, error.to_string()).exit(exit::INVALID);
-        failure.at("-f").so_far("nothing was sent").into()
+        let failure = match &error {
+            LoadError::NotText { path, line, column } => {
+                failure.at(format!("{}:{line}:{column}", path.display()))
+            }
+            LoadError::Address(path) => {
+                let address = quoted(&path.display().to_string());
+                failure.at("-f").attempt(
+                    format!("curl -fsSL {address} | devpocket{} plan -f -", where_flags(session)),
+                    "shows what it would do",
+                )
+            }
+            _ => failure.at("-f"),
+        };
+        failure.so_far("nothing was sent").into()
     })
 }
 

@@ -11,9 +11,9 @@ use crate::cli::api::{Api, Change, Watcher};
 use crate::cli::error::{Outcome, Report, exit};
 use crate::cli::follow::absent_failure;
 use crate::cli::interrupt::Interrupt;
-use crate::cli::output::{Format, Style, Table};
+use crate::cli::output::{Format, Table, wrap};
 use crate::cli::session::Session;
-use crate::cli::standing::Standing;
+use crate::cli::standing::{Standing, joined};
 use crate::cli::target::Named;
 use crate::manifest::short_name;
 
@@ -46,6 +46,7 @@ pub async fn run(session: &Session, args: GetArgs) -> Outcome {
         return watch(session, &api, &named, namespace, view).await;
     }
     let items = read(session, &api, &named, namespace, &args.selector).await?;
+    let view = View { now: session.now(), ..view };
     match session.output.format {
         Format::Json | Format::Yaml => match (named.names.as_slice(), items.as_slice()) {
             ([_], [one]) => session.output.document(one),
@@ -134,14 +135,12 @@ fn hints(session: &Session, kind: Kind, items: &[Value]) -> Vec<String> {
             let name = &environment.metadata.name;
             let still =
                 ["paused", "held", "waiting", "stalled", "unknown"].contains(&standing.word);
-            let said = if still { format!("{}, ", standing.word) } else { String::new() };
             let quiet = standing.message.is_empty();
             let why = if still { format!(" (explain env/{name})") } else { String::new() };
             (!quiet).then(|| {
                 let message = session.output.words.local_times(&standing.message, session.now());
-                let line = format!("{name}: {said}{message}{why}");
-                let style: &Style = &session.output.err;
-                crate::cli::output::shorten(&line, style.width)
+                let what = if still { joined(standing.word, &message) } else { message };
+                wrap(&format!("{name}: {what}{why}"), session.output.err.width).join("\n  ")
             })
         })
         .collect()
@@ -161,7 +160,10 @@ async fn watch(
     loop {
         let change = tokio::select! {
             biased;
-            () = interrupt.heard() => return Ok(exit::INTERRUPTED),
+            () = interrupt.heard() => {
+                session.output.hint("Stopped watching; the work goes on.");
+                return Ok(exit::INTERRUPTED);
+            }
             change = watcher.next() => change.map_err(|error| session.report(&error))?,
         };
         let (item, gone) = match change {

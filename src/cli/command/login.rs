@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use crate::cli::api::Api;
 use crate::cli::error::{Failure, Outcome, Report, exit};
 use crate::cli::session::{Session, contexts_failure, contexts_path};
 use crate::contabo::Sensitive;
@@ -45,8 +44,8 @@ pub async fn run(session: &Session, args: LoginArgs) -> Outcome {
     let server = server.trim_end_matches('/').to_owned();
     let token = token(session, &args)?;
     let authority = authority(&args, current.filter(|context| context.server == server))?;
-    let api = Api::new(&server, Some(Sensitive::new(token.clone())), authority.as_deref())
-        .map_err(|e| session.report(&e))?;
+    let token_given = Some(Sensitive::new(token.clone()));
+    let api = session.api_of(&server, token_given, authority.as_deref())?;
     let user = api.whoami().await.map_err(|error| session.report(&error))?;
     let path = contexts_path()?;
     let mut contexts = session.contexts.clone();
@@ -94,7 +93,9 @@ fn token(session: &Session, args: &LoginArgs) -> Result<String, Report> {
         (None, Some(token)) => Ok(token.clone()),
         (None, None) => {
             let failure = Failure::usage("no token is given").at("--token-file, DEVPOCKET_TOKEN");
-            return Err(failure.into());
+            let server = args.address.as_deref().unwrap_or("https://dev.example.com");
+            let command = format!("devpocket login {server} --token-file -");
+            return Err(failure.attempt(command, "reads it as one line from stdin").into());
         }
     };
     let text = text.map_err(|error| {

@@ -2,18 +2,21 @@
 
 use clap::{Args, Subcommand};
 use devpocket_specs::kind::Kind;
-use devpocket_specs::object::Key;
-use devpocket_specs::operation::{Operation, Resolution};
+use devpocket_specs::object::{Key, Resource};
+use devpocket_specs::operation::{Operation, OperationPhase, Resolution};
 use serde_json::json;
 
 use super::columns::View;
+use super::describe::field;
 use super::edit::{failed, told};
-use crate::cli::error::{Failure, Outcome, exit};
-use crate::cli::output::Format;
+use super::files::where_flags;
+use crate::cli::api::Api;
+use crate::cli::error::{Failure, Outcome, Report, exit};
+use crate::cli::output::{Format, Ink, age};
 use crate::cli::question::{Ask, Given, consent, declined};
 use crate::cli::session::Session;
 
-/// List effects on the world, or say what became of one whose outcome is unknown.
+/// List and show effects on the world, or say what became of one whose outcome is unknown.
 #[derive(Args, Debug)]
 #[command(
     before_help = "Example:\n  devpocket operation resolve m-0b9c41d2-purchase-0 --not-happened"
@@ -31,6 +34,12 @@ enum What {
         /// Also those that are over
         #[arg(long)]
         all: bool,
+    },
+    /// Show one in full: what was sent when, why, and what became of it
+    #[command(before_help = "Example:\n  devpocket operation show m-0b9c41d2-purchase-0")]
+    Show {
+        /// Name of the operation
+        name: String,
     },
     /// Say whether one happened whose outcome is unknown
     #[command(
@@ -63,6 +72,7 @@ struct ResolveArgs {
 pub async fn run(session: &Session, args: OperationArgs) -> Outcome {
     match args.what {
         What::List { all } => list(session, all).await,
+        What::Show { name } => show(session, &name).await,
         What::Resolve(args) => resolve(session, &args).await,
     }
 }
@@ -99,15 +109,62 @@ async fn list(session: &Session, all: bool) -> Outcome {
     Ok(exit::DONE)
 }
 
+/// The operation, or that there is none of this name.
+async fn find(session: &Session, api: &Api, name: &str) -> Result<Operation, Report> {
+    let name = name.strip_prefix("operation/").unwrap_or(name);
+    let found = api.find::<Operation>("", name).await.map_err(|error| session.report(&error))?;
+    found.ok_or_else(|| {
+        let failure = Failure::new("not-found", format!("there is no operation/{name}"));
+        failure.attempt("devpocket operation list --all", "what there is").into()
+    })
+}
+
+async fn show(session: &Session, name: &str) -> Outcome {
+    let api = session.api()?;
+    let operation = find(session, &api, name).await?;
+    if session.output.format.is_document() {
+        session.output.document(&operation);
+        return Ok(exit::DONE);
+    }
+    let (spec, status) = (&operation.spec, &operation.status);
+    let now = session.now();
+    let name = &operation.metadata.name;
+    session.output.line(session.output.out.paint(Ink::Bold, &format!("operation/{name}")));
+    let mut facts = vec![("What", format!("{} of {}", spec.verb.word(), spec.machine))];
+    if let Some(environment) = &spec.environment {
+        facts.push(("For", format!("env/{} in {}", environment.name, environment.namespace)));
+    }
+    facts.push(("Why", spec.reason.clone()));
+    if let Some(money) = &spec.spends {
+        facts.push(("Spends", money.to_string()));
+    }
+    let resolution = status.resolution.map(|r| format!(", {r:?}")).unwrap_or_default();
+    facts.push(("Phase", format!("{:?}{resolution}", status.phase)));
+    for (label, at) in [("Sent", status.issued_at), ("Ended", status.ended_at)] {
+        if let Some(at) = at {
+            let stamp = session.output.words.moment(at, now);
+            facts.push((label, format!("{stamp}, {} ago", age(at, now))));
+        }
+    }
+    facts.push(("Request", operation.uid().to_string()));
+    if let Some(hold) = &status.held {
+        facts.push(("Held", format!("{} ({})", hold.message, hold.code)));
+    }
+    if !status.message.is_empty() {
+        facts.push(("Outcome", status.message.clone()));
+    }
+    if status.phase == OperationPhase::Unknown {
+        facts.push(("You can", format!("devpocket operation resolve {name} --not-happened")));
+    }
+    facts.iter().for_each(|(label, text)| field(session, label, text));
+    Ok(exit::DONE)
+}
+
 async fn resolve(session: &Session, args: &ResolveArgs) -> Outcome {
     let api = session.api()?;
-    let name = args.name.strip_prefix("operation/").unwrap_or(&args.name);
+    let operation = find(session, &api, &args.name).await?;
+    let name = &operation.metadata.name;
     let key = Key::cluster(Kind::Operation, name);
-    let found = api.find::<Operation>("", name).await.map_err(|error| session.report(&error))?;
-    let Some(operation) = found else {
-        let failure = Failure::new("not-found", format!("there is no operation {name}"));
-        return Err(failure.attempt("devpocket operation list", "the open ones").into());
-    };
     let installation = session.installation(&api).await?;
     let account = session.account_words(&api, installation.as_ref());
     let verb = operation.spec.verb.word();
@@ -121,7 +178,8 @@ async fn resolve(session: &Session, args: &ResolveArgs) -> Outcome {
         ),
     };
     let flag = if args.happened { "--happened" } else { "--not-happened" };
-    let command = format!("devpocket operation resolve {name} {flag} --yes");
+    let command =
+        format!("devpocket{} operation resolve {name} {flag} --yes", where_flags(session));
     let given = Given { yes: args.yes, plan: false };
     if !args.dry_run && !consent(&session.output, &Ask::Yes(&question), given, &command)? {
         return Ok(declined(&session.output));
@@ -131,7 +189,7 @@ async fn resolve(session: &Session, args: &ResolveArgs) -> Outcome {
         body["instanceId"] = id.into();
     }
     let written = api.act(&key, "resolve", &body, args.dry_run).await;
-    let written = written.map_err(|error| failed(session, &key, &error))?;
+    let written = written.map_err(|error| failed(session, &key, &error, &[]))?;
     let said = if args.happened { "it happened" } else { "it did not happen" };
     told(session, &key, said, &written);
     Ok(exit::DONE)

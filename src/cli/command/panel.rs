@@ -26,10 +26,13 @@ struct Machine {
 #[derive(Subcommand, Debug)]
 enum What {
     /// Start it
+    #[command(before_help = "Example:\n  devpocket simulator panel start demo")]
     Start(Machine),
     /// Stop it
+    #[command(before_help = "Example:\n  devpocket simulator panel stop demo")]
     Stop(Machine),
     /// Rename it
+    #[command(before_help = "Example:\n  devpocket simulator panel rename demo other")]
     Rename {
         #[command(flatten)]
         machine: Machine,
@@ -37,6 +40,7 @@ enum What {
         name: String,
     },
     /// End its contract
+    #[command(before_help = "Example:\n  devpocket simulator panel cancel demo")]
     Cancel {
         #[command(flatten)]
         machine: Machine,
@@ -45,6 +49,7 @@ enum What {
         date: Option<Date>,
     },
     /// Reinstall it: its disk is wiped
+    #[command(before_help = "Example:\n  devpocket simulator panel reinstall demo")]
     Reinstall {
         #[command(flatten)]
         machine: Machine,
@@ -53,10 +58,13 @@ enum What {
         image: Option<String>,
     },
     /// Remove it at once, disk and all
+    #[command(before_help = "Example:\n  devpocket simulator panel remove demo")]
     Remove(Machine),
     /// Let a stuck order or installation go on
+    #[command(before_help = "Example:\n  devpocket simulator panel proceed demo")]
     Proceed(Machine),
     /// Put it into the state error
+    #[command(before_help = "Example:\n  devpocket simulator panel fail demo")]
     Fail {
         #[command(flatten)]
         machine: Machine,
@@ -65,8 +73,12 @@ enum What {
         message: String,
     },
     /// Move it to another host
+    #[command(before_help = "Example:\n  devpocket simulator panel migrate demo")]
     Migrate(Machine),
     /// Buy a machine
+    #[command(
+        before_help = "Example:\n  devpocket simulator panel purchase --product V91 --region EU"
+    )]
     Purchase {
         /// Product id
         #[arg(long, value_name = "ID", default_value = "V91")]

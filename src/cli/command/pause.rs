@@ -8,7 +8,8 @@ use devpocket_specs::object::Key;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use super::edit::{failed, patch, told};
+use super::edit::{failed, patch_all, told};
+use super::files::where_flags;
 use crate::cli::api::{Api, WriteOptions};
 use crate::cli::args::duration;
 use crate::cli::error::{Failure, Outcome, Report, exit};
@@ -57,7 +58,7 @@ pub struct ResumeArgs {
 
 pub async fn pause(session: &Session, args: PauseArgs) -> Outcome {
     let api = session.api()?;
-    let now = session.now();
+    let now = session.asked_now(&api).await?;
     let until = now.checked_add(args.lasts).map_err(|_| {
         Report::from(Failure::usage("that is longer than time goes on").at("--for"))
     })?;
@@ -103,10 +104,9 @@ async fn write(
     said: &str,
     dry_run: bool,
 ) -> Outcome {
-    let options = WriteOptions { dry_run, ..WriteOptions::default() };
-    for key in keys {
-        let written = patch(session, api, key, change, &options).await?;
-        told(session, key, said, &written);
+    let changed = patch_all(session, api, keys, change, dry_run).await?;
+    for (key, written) in keys.iter().zip(&changed) {
+        told(session, key, said, written);
     }
     if dry_run {
         session.output.hint("Nothing was changed.");
@@ -135,14 +135,14 @@ async fn accept(
     }
     let question = "Adopt what differs and go on? What was bought since is not bought again.";
     let given = Given { yes: args.yes, plan: false };
-    let command = "devpocket resume --all --yes";
-    if !args.dry_run && !consent(&session.output, &Ask::Yes(question), given, command)? {
+    let command = format!("devpocket{} resume --all --yes", where_flags(session));
+    if !args.dry_run && !consent(&session.output, &Ask::Yes(question), given, &command)? {
         return Ok(false);
     }
     let key = Key::cluster(Kind::Installation, installation::NAME);
     let accepted = json!({"status": {"behindAccepted": session.now()}});
     let options = WriteOptions { dry_run: args.dry_run, ..WriteOptions::default() };
     let written = api.merge(&key, "/status", &accepted, &options).await;
-    written.map_err(|error| failed(session, &key, &error))?;
+    written.map_err(|error| failed(session, &key, &error, &[]))?;
     Ok(true)
 }

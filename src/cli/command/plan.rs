@@ -88,6 +88,7 @@ async fn stored(
             spec: json!(null),
             environment: api.typed(environment).ok().map(Box::new),
             plan,
+            facts: Vec::new(),
             planned: true,
         });
     }

@@ -26,9 +26,12 @@ pub async fn run(session: &Session, _: RegionsArgs) -> Outcome {
         }),
         _ => {
             let mut table = Table::new(&["*REGION", "*NAME", ">VPS-10-NVME"]);
+            let mut days = Vec::new();
             for region in &regions {
                 let slug = region["slug"].as_str().unwrap_or_default();
                 let price = sample(&catalogue, slug);
+                days.extend(price.as_ref().map(|(_, day)| day.clone()));
+                let price = price.map(|(price, _)| price);
                 table.row(vec![
                     Cell::new(slug).ink(Ink::Bold),
                     Cell::maybe(region["name"].as_str()),
@@ -36,15 +39,17 @@ pub async fn run(session: &Session, _: RegionsArgs) -> Outcome {
                 ]);
             }
             session.output.table(&table);
-            session
-                .output
-                .hint("Prices a month, net of VAT. All sizes: devpocket sizes --region EU");
+            let of = days.iter().min().map(|day| format!(" of {day}")).unwrap_or_default();
+            session.output.hint(format!(
+                "Prices{of}, a month, net of VAT. All sizes: devpocket sizes --region EU"
+            ));
         }
     }
     Ok(exit::DONE)
 }
 
-fn sample(catalogue: &Value, region: &str) -> Option<String> {
+/// The price, and the day it is of.
+fn sample(catalogue: &Value, region: &str) -> Option<(String, String)> {
     let sizes = catalogue["sizes"].as_array()?;
     let view = sizes.iter().find(|view| view["size"]["name"] == SAMPLE)?;
     let fits =
@@ -52,5 +57,5 @@ fn sample(catalogue: &Value, region: &str) -> Option<String> {
     let price = &view["prices"].as_array()?.iter().find(fits)?["price"];
     let currency = price["currency"].as_str()?;
     let money = devpocket_specs::money::Money::new(price["centsPerMonth"].as_i64()?, currency);
-    Some(money.to_string())
+    Some((money.to_string(), price["asOf"].as_str().unwrap_or_default().to_owned()))
 }

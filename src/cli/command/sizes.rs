@@ -4,6 +4,7 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::cli::error::{Failure, Outcome, exit};
+use crate::cli::misread::nearest;
 use crate::cli::output::{Cell, Format, Ink, Table};
 use crate::cli::session::Session;
 
@@ -28,7 +29,11 @@ pub async fn run(session: &Session, args: SizesArgs) -> Outcome {
     let known = catalogue["regions"].as_array().into_iter().flatten();
     if !known.clone().any(|region| region["slug"] == args.region.as_str()) {
         let slugs: Vec<&str> = known.filter_map(|region| region["slug"].as_str()).collect();
-        let failure = Failure::usage(format!("{:?} is not a region Contabo has", args.region));
+        let near = slugs.iter().copied().find(|slug| slug.eq_ignore_ascii_case(&args.region));
+        let near = near.map(str::to_owned).or_else(|| nearest(&args.region, slugs.iter().copied()));
+        let near = near.map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
+        let message = format!("{:?} is not a region Contabo has{near}", args.region);
+        let failure = Failure::usage(message);
         return Err(Failure { code: "unknown-region".into(), ..failure }
             .at("--region")
             .because(format!("there are {}", slugs.join(", ")))

@@ -218,7 +218,8 @@ fn waiting(seen: &Seen) -> Vec<String> {
         if let Some((word, condition)) = standing::standstill(environment) {
             let name = short_name(&environment.key());
             let since = ago(condition.last_transition_time, seen.now);
-            lines.push(format!("{name} is {word} since {since}: {}", condition.message));
+            let why = standing::bare(&condition.message, environment, Some(word));
+            lines.push(format!("{name} is {} ({since})", standing::joined(word, why)));
         }
     }
     for operation in &seen.operations {

@@ -9,8 +9,24 @@ use serde_json::Value;
 
 use crate::cli::error::{Failure, Outcome, Report};
 use crate::cli::follow::{Goal, follow};
+use crate::cli::misread::nearest;
 use crate::cli::session::Session;
 use crate::cli::target::Named;
+
+/// What `--for phase=` may name.
+const PHASES: [&str; 11] = [
+    "creating",
+    "provisioning",
+    "installing",
+    "configuring",
+    "running",
+    "stopping",
+    "stopped",
+    "restarting",
+    "resizing",
+    "error",
+    "terminated",
+];
 
 /// Wait until environments are as declared, or until a condition holds.
 #[derive(Args, Debug)]
@@ -44,7 +60,13 @@ fn read(text: &str) -> Result<Goal, Report> {
         None if text == "deleted" || text == "delete" => Ok(Goal::Deleted),
         Some(("phase", word)) => {
             let phase = serde_json::from_value::<Phase>(Value::from(word.to_ascii_lowercase()));
-            phase.map(Goal::Phase).map_err(|_| wrong(format!("{word:?} is not a phase")))
+            phase.map(Goal::Phase).map_err(|_| {
+                let near = nearest(word, PHASES.into_iter());
+                let near = near.map(|near| format!("; did you mean {near:?}?"));
+                let message = format!("{word:?} is not a phase{}", near.unwrap_or_default());
+                let failure = Failure::usage(message).at("--for");
+                failure.because(format!("there are {}", PHASES.join(", "))).into()
+            })
         }
         Some(("condition", rest)) => {
             let (name, status) = rest.split_once('=').unwrap_or((rest, "True"));
@@ -74,6 +96,9 @@ mod tests {
         assert_eq!(read("deleted").unwrap(), Goal::Deleted);
         let held = Goal::Condition { name: "Held".into(), status: ConditionStatus::False };
         assert_eq!(read("condition=Held=false").unwrap(), held);
+        for phase in PHASES {
+            assert!(read(&format!("phase={phase}")).is_ok(), "{phase}");
+        }
         for wrong in ["ready", "phase=fast", "condition=Ready=maybe"] {
             assert!(read(wrong).is_err(), "{wrong}");
         }

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 pub use style::{ColorChoice, Ink, Sign, Style};
 pub use table::{Cell, Table};
-pub use words::{Words, ago, count, shorten, span, wrap};
+pub use words::{Words, age, ago, count, shorten, span, wrap};
 
 /// What the answer looks like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

@@ -74,6 +74,18 @@ pub fn ago(since: Timestamp, now: Timestamp) -> String {
     }
 }
 
+/// An age in a sentence: `12 s` `6 min` `3 h` `41 days`.
+pub fn age(since: Timestamp, now: Timestamp) -> String {
+    let short = ago(since, now);
+    let (number, unit) = short.split_at(short.len() - 1);
+    let unit = match unit {
+        "m" => "min",
+        "d" => "days",
+        other => other,
+    };
+    format!("{number} {unit}")
+}
+
 /// How long something took: `0.9 s`, `3 s`, `2m 14s`, `1h 05m`, `3d 04h`.
 pub fn span(took: SignedDuration) -> String {
     let took = took.max(SignedDuration::ZERO);

@@ -6,7 +6,7 @@ use devpocket_specs::environment::Environment;
 use devpocket_specs::kind::Kind;
 use devpocket_specs::money::Money;
 use devpocket_specs::object::Key;
-use devpocket_specs::plan::{Plan, RiskClass, Step};
+use devpocket_specs::plan::{Fact, Plan, RiskClass, Step};
 use devpocket_specs::status::{Reason, Status};
 use futures::StreamExt;
 use serde::Deserialize;
@@ -36,6 +36,8 @@ pub struct Wanted {
 struct Answer {
     change: String,
     plan: Plan,
+    #[serde(default)]
+    facts: Vec<Fact>,
     environment: Value,
 }
 
@@ -98,11 +100,7 @@ async fn environment(api: &Api, wanted: &Wanted, force: bool) -> Result<Item, Ap
         server: api.server().to_owned(),
         problem: error.to_string(),
     })?;
-    let fate = match answer.change.as_str() {
-        "Create" => Fate::New,
-        "None" => Fate::Unchanged,
-        _ => Fate::Changed,
-    };
+    let fate = Fate::of(&answer.change);
     let spec = answer.environment["spec"].clone();
     let old = before?.map(|old| serde_json::to_value(&old.spec).unwrap_or_default());
     Ok(Item {
@@ -113,6 +111,7 @@ async fn environment(api: &Api, wanted: &Wanted, force: bool) -> Result<Item, Ap
         environment: Some(Box::new(api.typed(answer.environment)?)),
         spec,
         plan: answer.plan,
+        facts: answer.facts,
         planned: true,
     })
 }
@@ -148,6 +147,7 @@ async fn record(api: &Api, wanted: &Wanted, force: bool) -> Result<Item, ApiErro
         spec: after,
         environment: None,
         plan: Plan::default(),
+        facts: Vec::new(),
         planned: false,
     })
 }
@@ -199,6 +199,7 @@ fn later(wanted: &Wanted) -> Item {
         environment: None,
         spec,
         plan: Plan::of(steps),
+        facts: Vec::new(),
         planned: false,
     }
 }
@@ -243,7 +244,7 @@ async fn price(session: &Session, api: &Api, proposal: &mut Proposal) -> Result<
 }
 
 /// What differs between two versions of a record, field by field.
-fn differences(before: &Value, after: &Value) -> Vec<String> {
+pub(super) fn differences(before: &Value, after: &Value) -> Vec<String> {
     let mut found = Vec::new();
     differ(before, after, "", &mut found);
     if found.len() > DIFFERENCES {

@@ -17,13 +17,14 @@ mod build;
 mod consent;
 mod send;
 mod show;
+mod stale;
 
 use devpocket_specs::environment::Environment;
 use devpocket_specs::installation::Installation;
 use devpocket_specs::kind::Kind;
 use devpocket_specs::money::Money;
 use devpocket_specs::object::Key;
-use devpocket_specs::plan::{Plan, RiskClass, Step, hex};
+use devpocket_specs::plan::{Fact, Plan, RiskClass, Step, hex};
 use jiff::civil::Date;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -32,6 +33,7 @@ pub use build::{Wanted, build};
 pub use consent::ask;
 pub use send::{Manner, send};
 pub use show::{document, show};
+pub use stale::stale;
 
 /// Digits of a hash that are shown, and the fewest that are accepted.
 pub const HASH_SHOWN: usize = 6;
@@ -42,6 +44,17 @@ pub enum Fate {
     New,
     Changed,
     Unchanged,
+}
+
+impl Fate {
+    /// From the word the server has for it.
+    fn of(change: &str) -> Fate {
+        match change {
+            "Create" => Fate::New,
+            "None" => Fate::Unchanged,
+            _ => Fate::Changed,
+        }
+    }
 }
 
 /// One document and what it would do.
@@ -57,6 +70,8 @@ pub struct Item {
     pub spec: Value,
     pub environment: Option<Box<Environment>>,
     pub plan: Plan,
+    /// What the plan rests on.
+    pub facts: Vec<Fact>,
     /// Planned by the server, so that its hash can be sent along.
     pub planned: bool,
 }
@@ -141,12 +156,19 @@ fn sum<'a>(amounts: impl Iterator<Item = &'a Money>) -> Vec<Money> {
 }
 
 fn hash(items: &[Item]) -> String {
-    let mut lines: Vec<String> = items.iter().filter(|item| !item.is_idle()).map(line).collect();
+    hash_of(items.iter().filter(|item| !item.is_idle()).map(line).collect())
+}
+
+fn hash_of(mut lines: Vec<String>) -> String {
     lines.sort();
     hex(&Sha256::digest(lines.concat().as_bytes()))[..12].to_owned()
 }
 
 fn line(item: &Item) -> String {
-    let spec = hex(&Sha256::digest(item.spec.to_string().as_bytes()));
-    format!("{}\0{spec}\0{}\n", item.key, item.plan.hash)
+    line_of(&item.key, &item.spec, &item.plan.hash)
+}
+
+fn line_of(key: &Key, spec: &Value, plan_hash: &str) -> String {
+    let spec = hex(&Sha256::digest(spec.to_string().as_bytes()));
+    format!("{key}\0{spec}\0{plan_hash}\n")
 }

@@ -17,6 +17,8 @@ const SUMMARY: usize = 48;
 const CLASS: usize = 10;
 /// Columns of an amount.
 const AMOUNT: usize = 12;
+/// Columns of sign, number and spaces of a step.
+const STEP: usize = 13;
 
 /// Prints the plan.
 pub fn show(session: &Session, api: &Api, proposal: &Proposal) {
@@ -26,7 +28,7 @@ pub fn show(session: &Session, api: &Api, proposal: &Proposal) {
     output.line(format!("Plan {}  {}  {account}", proposal.shown_hash(), subject(proposal)));
     for item in proposal.items.iter().filter(|item| !item.is_idle()) {
         for line in item_lines(item, &style) {
-            output.line(line);
+            output.line(output.words.local_times(&line, session.now()));
         }
     }
     let idle = proposal.items.iter().filter(|item| item.is_idle()).count();
@@ -101,11 +103,20 @@ fn step_line(number: usize, step: &Step, width: usize, style: &Style) -> String 
     if let Some(seconds) = step.downtime_seconds {
         notes.push(format!("down about {seconds} s"));
     }
-    let line = format!(
-        "  {sign} {number}  {:<width$}  {class}  {amount:>AMOUNT$}  {}",
-        step.summary,
-        notes.join(", ")
-    );
+    let notes = notes.join(", ");
+    let columns = width + CLASS + AMOUNT + notes.len() + STEP;
+    if columns > style.width {
+        // No room beside it: what it costs stands below.
+        let amount = amount.trim_start();
+        let line = format!(
+            "  {sign} {number}  {}\n       {}  {amount}  {notes}",
+            step.summary,
+            class.trim_end()
+        );
+        return line.trim_end().to_owned();
+    }
+    let line =
+        format!("  {sign} {number}  {:<width$}  {class}  {amount:>AMOUNT$}  {notes}", step.summary);
     line.trim_end().to_owned()
 }
 
