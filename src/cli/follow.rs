@@ -198,7 +198,12 @@ fn stands_still(key: &Key, standing: &Standing) -> Report {
         "stalled" => Failure::new("stalled", message),
         word => Failure::held(word, message),
     };
-    failure.so_far("what was declared stands").attempt(explain, "").retry(Retry::AfterChange).into()
+    let failure = failure.so_far("what was declared stands").retry(Retry::AfterChange);
+    let failure = match standing.word {
+        "paused" => failure.attempt(format!("devpocket resume {}", key.name), "ends the pause"),
+        _ => failure,
+    };
+    failure.attempt(explain, "").into()
 }
 
 fn interrupted(session: &Session, open: &BTreeMap<Key, Goal>) -> u8 {

@@ -140,6 +140,84 @@ async fn an_oversized_document_is_refused_by_name() {
 }
 
 #[tokio::test]
+async fn what_is_no_text_is_named_with_its_first_byte_that_is_none() {
+    let world = World::new().await;
+    std::fs::write(world.home.path().join("a.yaml"), b"apiVersion: v1\nkind: \xff\xfe\x00")
+        .unwrap();
+    let ended = world.run(&["apply", "-f", "a.yaml", "--yes"]).await;
+    ended
+        .refused(2, "error[bad-yaml]: a.yaml is not text in UTF-8")
+        .says(&["  at       a.yaml:2:7", "  so far   nothing was sent"]);
+}
+
+#[tokio::test]
+async fn what_holds_nothing_or_is_not_there_is_named() {
+    let world = World::new().await;
+    for (name, text) in [("empty.yaml", ""), ("remark.yaml", "# nothing\n---\n")] {
+        world.file(name, text);
+        let ended = world.run(&["apply", "-f", name, "--yes"]).await;
+        ended
+            .refused(2, "error[no-document]: there is no document in what was read")
+            .says(&[&format!("  at       -f {name}")]);
+    }
+    let ended = world.run(&["plan", "-f", "missing"]).await;
+    ended.refused(2, "error[no-file]: there is no file or folder missing");
+    std::fs::create_dir(world.home.path().join("folder")).unwrap();
+    let ended = world.run(&["plan", "-f", "folder"]).await;
+    ended.refused(2, "error[no-file]: folder holds no file that ends in .yaml, .yml or .json");
+    let address = "https://example.com/web.yaml";
+    let ended = world.run(&["plan", "-f", address]).await;
+    let sentence = "is an address; files are read from this computer only";
+    ended.refused(2, &format!("error[no-file]: {address} {sentence}"));
+}
+
+#[tokio::test]
+async fn aliases_that_unfold_without_end_are_refused() {
+    let world = World::new().await;
+    let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+    for level in 1..12 {
+        let items = vec![format!("*a{}", level - 1); 10].join(", ");
+        bomb.push_str(&format!("a{level}: &a{level} [{items}]\n"));
+    }
+    world.file("bomb.yaml", &bomb);
+    let ended = world.run(&["plan", "-f", "bomb.yaml"]).await;
+    assert_eq!(ended.code, 2);
+    assert!(ended.err.contains("larger than 50000 values"), "{}", ended.err);
+}
+
+#[tokio::test]
+async fn numbers_without_measure_are_values_of_no_field() {
+    let world = World::new().await;
+    let huge = "  size: 99999999999999999999999999\n  region: EU\n  contractMonths: 1e400\n";
+    world.file("api.yaml", &environment("api", huge));
+    let ended = world.run(&["apply", "-f", "api.yaml", "--yes"]).await;
+    assert_eq!(ended.code, 2);
+    for place in ["api.yaml:6:9", "api.yaml:8:19"] {
+        assert!(ended.err.contains(place), "{}", ended.err);
+    }
+}
+
+#[tokio::test]
+async fn an_edit_of_several_changes_none_when_one_is_refused() {
+    let world = World::new().await;
+    world.declare("web").await;
+    let ended = world.run(&["stop", "web", "nothing"]).await;
+    ended
+        .refused(1, "error[not-found]: there is no env/nothing in main")
+        .says(&["  so far   nothing was changed"]);
+    let power = world.environment("web").await.unwrap().spec.power;
+    assert_eq!(power, devpocket_specs::environment::Power::Running);
+}
+
+#[tokio::test]
+async fn a_wrong_address_is_a_wrong_call() {
+    let world = World::new().await;
+    let ended = world.run(&["get", "env", "--server", "dev.example.com"]).await;
+    let sentence = "is not an address; one is https://dev.example.com";
+    ended.refused(2, &format!("error[usage]: \"dev.example.com\" {sentence}"));
+}
+
+#[tokio::test]
 async fn a_server_that_does_not_answer_is_told_apart_from_a_refusal() {
     let world = World::new().await;
     let ended = world.run(&["get", "env", "--server", "http://127.0.0.1:1"]).await;

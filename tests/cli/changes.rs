@@ -127,6 +127,23 @@ async fn delete_asks_and_says_until_when_it_can_come_back() {
 }
 
 #[tokio::test]
+async fn what_was_not_let_go_of_is_not_brought_back() {
+    let world = World::new().await;
+    world.declare("web").await;
+    let ended = world.run(&["undelete", "web"]).await;
+    ended.refused(4, "error[already-exists]: env/web is there, and not deleted");
+}
+
+#[tokio::test]
+async fn an_operation_is_shown_in_full_or_named_as_missing() {
+    let world = World::new().await;
+    let ended = world.run(&["operation", "show", "m-0-purchase-0"]).await;
+    ended
+        .refused(1, "error[not-found]: there is no operation/m-0-purchase-0")
+        .says(&["  try      devpocket operation list --all    what there is"]);
+}
+
+#[tokio::test]
 async fn signing_in_is_remembered_and_contexts_can_be_changed() {
     let world = World::new().await;
     std::fs::remove_file(world.config()).unwrap();

@@ -95,19 +95,29 @@ pub async fn run(session: &Session, args: DeleteArgs) -> Outcome {
     let mut done = Vec::new();
     for item in going {
         let written = release(session, &api, &item, &done).await?;
-        let said = match until {
-            Some(until) if item.releases() => {
-                let until = output.words.moment(until, session.now());
-                format!("released; undo until {until}: devpocket undelete {}", item.key.name)
-            }
-            _ => "deleted".to_owned(),
-        };
+        let said = said(session, &item, until);
         told(session, &item.key, &said, &written);
         done.push(short_name(&item.key));
         targets.insert(item.key, Goal::Deleted);
     }
     let wait = args.wait && named.kind == Kind::Environment;
     if wait { follow(session, &api, targets, false).await } else { Ok(exit::DONE) }
+}
+
+/// What became of it: a brake may keep the machine bound for now.
+fn said(session: &Session, item: &Going, until: Option<Timestamp>) -> String {
+    let words = &session.output.words;
+    if let Some(hold) = item.plan.steps.iter().find_map(|step| step.hold.as_ref()) {
+        let why = words.local_times(&hold.message, session.now());
+        return format!("to be released once this is over: {why}");
+    }
+    match until.filter(|_| item.releases()) {
+        Some(until) => {
+            let until = words.moment(until, session.now());
+            format!("released; undo until {until}: devpocket undelete {}", item.key.name)
+        }
+        None => "deleted".to_owned(),
+    }
 }
 
 /// Exactly this object and, for an environment, exactly this plan.

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
+use devpocket_specs::environment::Environment;
+use devpocket_specs::object::Key;
 use serde_json::json;
 
 use super::edit::told;
-use crate::cli::api::ApiError;
-use crate::cli::error::{Failure, Outcome, exit};
+use crate::cli::api::{Api, ApiError};
+use crate::cli::error::{Failure, Outcome, Report, Retry, exit};
 use crate::cli::follow::{Goal, follow};
 use crate::cli::refusal;
 use crate::cli::session::Session;
@@ -34,6 +36,9 @@ pub async fn run(session: &Session, args: UndeleteArgs) -> Outcome {
     let mut targets = BTreeMap::new();
     for name in Named::environments(&args.names)? {
         let key = session.environment(&name);
+        if let Some(failure) = still_there(session, &api, &key).await? {
+            return Err(failure.into());
+        }
         let answer = api.act(&key, "undelete", &json!({}), args.dry_run).await;
         let written = answer.map_err(|error| match &error {
             ApiError::Refused { status, request_id, .. } => {
@@ -60,4 +65,24 @@ pub async fn run(session: &Session, args: UndeleteArgs) -> Outcome {
         return Ok(exit::DONE);
     }
     if args.wait { follow(session, &api, targets, true).await } else { Ok(exit::DONE) }
+}
+
+/// What was not let go of yet cannot be brought back: it is still there.
+async fn still_there(session: &Session, api: &Api, key: &Key) -> Result<Option<Failure>, Report> {
+    let found = api.find::<Environment>(&key.namespace, &key.name).await;
+    let Some(environment) = found.map_err(|error| session.report(&error))? else {
+        return Ok(None);
+    };
+    let name = short_name(key);
+    let so_far = "nothing was changed, nothing was bought";
+    if !environment.metadata.is_deleting() {
+        let failure = Failure::new("already-exists", format!("{name} is there, and not deleted"));
+        let failure = failure.exit(exit::REFUSED).so_far(so_far);
+        return Ok(Some(failure.attempt(format!("devpocket describe {name}"), "what it is")));
+    }
+    let failure = Failure::new("already-exists", format!("{name} is still being released"));
+    let failure = failure.exit(exit::REFUSED).because(environment.status.message);
+    let failure = failure.so_far(so_far).retry(Retry::Later(None));
+    let wait = format!("devpocket wait {name} --for deleted");
+    Ok(Some(failure.attempt(wait, "then it can be brought back")))
 }
