@@ -153,7 +153,7 @@ fn owner(managed: &[Value], field: &str) -> Option<(String, Option<Timestamp>)> 
 pub(super) fn stale(plans: &PlansMade, seen: &str, now: &Planned, key: &Key) -> Status {
     let known = plans.find(key, seen);
     let mut facts = known.as_ref().map(|known| moved(&known.facts, &now.facts)).unwrap_or_default();
-    let known_plan = known.as_ref().map(|known| known.plan.clone()).unwrap_or_else(Plan::default);
+    let known_plan: Plan = known.as_ref().map(|known| known.plan.clone()).unwrap_or_default();
     let (more, less) = steps_moved(&known_plan, &now.plan);
     facts.extend(less.into_iter().map(|step| format!("no longer: {step}")));
     facts.extend(more.into_iter().map(|step| format!("now: {step}")));
