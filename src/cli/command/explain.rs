@@ -3,7 +3,7 @@
 
 use clap::Args;
 use devpocket_specs::condition::{self, Condition, ConditionStatus};
-use devpocket_specs::environment::{Environment, Phase, Power, conditions};
+use devpocket_specs::environment::{Drift, Environment, Phase, Power, conditions};
 use devpocket_specs::kind::Kind;
 use devpocket_specs::metadata::names;
 use devpocket_specs::object::{Key, Resource};
@@ -274,7 +274,9 @@ fn ways(environment: &Environment) -> Option<String> {
     if is(conditions::WAITING) || is(conditions::HELD) {
         ways.push(format!("devpocket plan {name} (its steps, and what holds them)"));
     }
-    let drifted = environment.status.drift.last().is_some_and(|drift| drift.what == "power");
+    let stands = |drift: &Drift| drift.what == "power" && drift.healed.is_none();
+    let going = environment.metadata.is_deleting();
+    let drifted = !going && environment.status.drift.last().is_some_and(stands);
     if drifted && !standing::is_ready(environment) {
         if standing::wanted(environment) == Power::Running {
             ways.push(format!("devpocket stop {name} (accept it)"));
