@@ -23,8 +23,10 @@ use devpocket_specs::admit::{
 };
 use devpocket_specs::catalogue::Catalogue;
 use devpocket_specs::object::{Key, Object, ObjectError, Resource};
+use devpocket_specs::patch::PatchKind;
 use devpocket_specs::status::{Reason, Status};
 use jiff::Timestamp;
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::clock::{Clock, Ids};
@@ -206,7 +208,16 @@ impl Client {
         if old.is_none() {
             return Err(StoreError::NotFound(key.clone()).into());
         }
-        let admitted = self.admit(old, Request::Delete { preconditions: must })?;
+        let admitted =
+            self.admit(old, Request::Delete { preconditions: must, propagation: None })?;
+        self.write(admitted).await?;
+        Ok(())
+    }
+
+    /// A merge patch of an object of any kind, as long as it is as it was read.
+    pub async fn merge(&self, read: &Object, patch: Value) -> Result<(), ClientError> {
+        let (kind, subresource) = (PatchKind::Merge, Subresource::None);
+        let admitted = self.admit(Some(read), Request::Patch { kind, patch, subresource })?;
         self.write(admitted).await?;
         Ok(())
     }

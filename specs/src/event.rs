@@ -35,6 +35,9 @@ pub struct Event {
     pub source: EventSource,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_time: Option<Timestamp>,
+    /// How often it repeated, for recorders that count this way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub series: Option<EventSeries>,
     #[serde(default)]
     pub reporting_component: String,
     #[serde(default)]
@@ -63,6 +66,16 @@ pub struct ObjectReference {
     pub resource_version: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field_path: Option<String>,
+}
+
+/// An event that goes on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EventSeries {
+    #[serde(default)]
+    pub count: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_observed_time: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

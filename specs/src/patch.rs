@@ -9,6 +9,9 @@
 use json_patch::PatchOperation;
 use serde_json::Value;
 
+use crate::object::Key;
+use crate::status::{Cause, Reason, Status};
+
 /// The most operations of one JSON Patch; the limit Kubernetes' API server has.
 pub const MAX_OPERATIONS: usize = 10_000;
 
@@ -67,6 +70,28 @@ pub enum PatchError {
     /// An operation does not fit the object (422).
     #[error("operation {index}: {op} {path:?}: {reason}")]
     DoesNotFit { index: usize, op: &'static str, path: String, reason: &'static str },
+}
+
+impl PatchError {
+    /// The refusal of a patch of this object. What does not fit is a cause too: kubectl prints
+    /// nothing else of a 422.
+    #[must_use]
+    pub fn status(&self, key: &Key) -> Status {
+        let reason = match self {
+            Self::Malformed(_) => Reason::BadRequest,
+            Self::TooLarge(_) => Reason::RequestEntityTooLarge,
+            Self::TestFailed { .. } | Self::DoesNotFit { .. } => {
+                let cause = Cause {
+                    reason: "FieldValueInvalid".into(),
+                    message: self.to_string(),
+                    field: "patch".into(),
+                    ..Cause::default()
+                };
+                return Status::invalid(key, vec![cause]);
+            }
+        };
+        Status::new(reason, self.to_string()).about(key)
+    }
 }
 
 /// Carries out a JSON Patch. Operations are counted from 0 in messages.

@@ -11,6 +11,7 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::params::bad;
+use super::protobuf;
 use crate::server::limits::{BODY_BYTES, BODY_TIME};
 
 /// A document, and the names that occurred more than once in one of its objects.
@@ -58,6 +59,9 @@ pub(super) fn patch_kind(media_type: &str) -> Result<PatchKind, Status> {
 pub(super) fn object(media_type: &str, bytes: &[u8]) -> Result<Document, Status> {
     match media_type {
         "" | "application/json" => json(bytes),
+        protobuf::CONTENT_TYPE => {
+            Ok(Document { value: protobuf::decode(bytes)?, repeated: Vec::new() })
+        }
         "application/yaml" | "application/x-yaml" | "text/yaml" => yaml(bytes),
         _ => {
             let message = format!(

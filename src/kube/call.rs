@@ -8,8 +8,11 @@ use axum::http::{HeaderMap, Method, header};
 use devpocket_specs::admit::Actor;
 use devpocket_specs::status::Status;
 
+use super::accept::Form;
 use super::body::{self, Document};
 use super::params::Params;
+use super::path::{Part, ResourcePath};
+use super::shape::Shape;
 use crate::access::User;
 use crate::server::{AppState, Peer, RequestId};
 
@@ -24,6 +27,8 @@ pub(super) struct Call {
     pub params: Params,
     pub headers: HeaderMap,
     pub actor: Actor,
+    /// How the answer shows objects.
+    pub shape: Shape,
     /// Empty until the request is authorized.
     pub body: Bytes,
 }
@@ -41,7 +46,23 @@ impl Call {
         };
         let actor = Actor { user: user.name.clone(), manager, address, request_id };
         let Parts { method, headers, .. } = parts;
-        Ok(Call { state, user, method, params, headers, actor, body: Bytes::new() })
+        let shape = Shape {
+            form: Form::Whole,
+            include: params.include_object,
+            new_events: false,
+            sealer: state.sealer.clone(),
+            clock: state.clock.clone(),
+        };
+        Ok(Call { state, user, method, params, headers, actor, shape, body: Bytes::new() })
+    }
+
+    /// Reads how the answer shall show the objects of this path.
+    pub(super) fn shape_for(&mut self, resource: &ResourcePath) -> Result<(), Status> {
+        if matches!(resource.part, None | Some(Part::Status)) {
+            self.shape.form = Form::asked(&self.headers)?;
+        }
+        self.shape.new_events = resource.new_events;
+        Ok(())
     }
 
     /// The body as a document.

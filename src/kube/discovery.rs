@@ -2,16 +2,20 @@
 
 use axum::http::{StatusCode, header};
 use axum::response::Response;
-use devpocket_specs::kind::{Kind, KindInfo, Scope};
+use devpocket_specs::kind::{GROUP, Kind, KindInfo, Scope};
 use devpocket_specs::status::Status;
 use serde_json::{Value, json};
 
 use super::call::Call;
 use super::path::{AUTHENTICATION, AUTHORIZATION, Target, group_versions, parts};
-use super::{document, method_not_allowed};
+use super::{document, events, method_not_allowed, openapi};
 
 /// Verbs of every kind, sorted as Kubernetes sorts them.
-const VERBS: [&str; 7] = ["create", "delete", "get", "list", "patch", "update", "watch"];
+const VERBS: [&str; 8] =
+    ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+
+/// What `kubectl get all` shows.
+const ALL: [Kind; 2] = [Kind::Environment, Kind::Machine];
 
 /// The Kubernetes version whose API this one follows; clients gate features on it.
 const MAJOR: &str = "1";
@@ -44,6 +48,8 @@ pub(super) fn serve(call: &Call, target: &Target) -> Result<Response, Status> {
             value["apiVersion"] = "v1".into();
             value
         }
+        (Target::OpenApi, _) => return Ok(openapi::index()),
+        (Target::OpenApiOf { group, version }, _) => return openapi::one(group, version),
         (Target::Resources { group, version }, _) => resources(group, version),
         _ => return Err(method_not_allowed(&call.method)),
     };
@@ -56,7 +62,7 @@ fn paths() -> Vec<String> {
         paths.push(format!("/apis/{group}"));
         paths.push(format!("/apis/{group}/{version}"));
     }
-    paths.push("/version".to_owned());
+    paths.extend(["/openapi/v3", "/version"].map(str::to_owned));
     paths
 }
 
@@ -81,17 +87,38 @@ fn group((group, version): (&str, &str)) -> Value {
 }
 
 /// Kinds of a group and version.
-fn infos<'a>(group: &'a str, version: &'a str) -> impl Iterator<Item = &'static KindInfo> + 'a {
-    Kind::all().map(Kind::info).filter(move |i| i.group == group && i.version == version)
+pub(super) fn infos<'a>(
+    group: &'a str,
+    version: &'a str,
+) -> impl Iterator<Item = &'static KindInfo> + 'a {
+    let new_events = (group, version) == (events::GROUP, events::VERSION);
+    Kind::all().map(Kind::info).filter(move |info| {
+        (info.group == group && info.version == version) || (new_events && info.kind == Kind::Event)
+    })
 }
 
 /// Reviews: what can only be created, and is not kept.
-fn review(group: &str) -> Option<(&'static str, &'static str)> {
+pub(super) fn reviews(group: &str) -> &'static [(&'static str, &'static str)] {
     match group {
-        AUTHORIZATION => Some(("SelfSubjectAccessReview", "selfsubjectaccessreviews")),
-        AUTHENTICATION => Some(("SelfSubjectReview", "selfsubjectreviews")),
-        _ => None,
+        AUTHORIZATION => &[
+            ("SelfSubjectAccessReview", "selfsubjectaccessreviews"),
+            ("SelfSubjectRulesReview", "selfsubjectrulesreviews"),
+        ],
+        AUTHENTICATION => &[("SelfSubjectReview", "selfsubjectreviews")],
+        _ => &[],
     }
+}
+
+/// Words under which several kinds are listed together.
+fn categories(kind: Kind) -> Vec<&'static str> {
+    let mut words = Vec::new();
+    if ALL.contains(&kind) {
+        words.push("all");
+    }
+    if kind.info().group == GROUP {
+        words.push("devpocket");
+    }
+    words
 }
 
 fn resources(group: &str, version: &str) -> Value {
@@ -105,6 +132,7 @@ fn resources(group: &str, version: &str) -> Value {
             "kind": info.name,
             "verbs": VERBS,
             "shortNames": info.short_names,
+            "categories": categories(info.kind),
         }));
         for part in parts(info.kind) {
             resources.push(json!({
@@ -116,7 +144,7 @@ fn resources(group: &str, version: &str) -> Value {
             }));
         }
     }
-    if let Some((kind, plural)) = review(group) {
+    for (kind, plural) in reviews(group) {
         resources.push(json!({
             "name": plural,
             "singularName": "",
@@ -159,8 +187,8 @@ fn aggregated_reply(version: &str, groups: &[(&str, &str)]) -> Response {
         .iter()
         .map(|(group, group_version)| {
             let resources: Vec<Value> = infos(group, group_version)
-                .map(aggregated_kind)
-                .chain(review(group).map(|(kind, plural)| {
+                .map(|info| aggregated_kind(info, group, group_version))
+                .chain(reviews(group).iter().map(|(kind, plural)| {
                     json!({
                         "resource": plural,
                         "responseKind": response_kind(group, group_version, kind),
@@ -193,24 +221,26 @@ fn aggregated_reply(version: &str, groups: &[(&str, &str)]) -> Response {
     response
 }
 
-fn aggregated_kind(info: &KindInfo) -> Value {
+fn aggregated_kind(info: &KindInfo, group: &str, version: &str) -> Value {
+    let response_kind = response_kind(group, version, info.name);
     let subresources: Vec<Value> = parts(info.kind)
         .into_iter()
         .map(|part| {
             json!({
                 "subresource": part.word(),
-                "responseKind": response_kind(info.group, info.version, info.name),
+                "responseKind": response_kind,
                 "verbs": part.verbs(),
             })
         })
         .collect();
     json!({
         "resource": info.plural,
-        "responseKind": response_kind(info.group, info.version, info.name),
+        "responseKind": response_kind,
         "scope": if info.scope == Scope::Namespaced { "Namespaced" } else { "Cluster" },
         "singularResource": info.singular,
         "verbs": VERBS,
         "shortNames": info.short_names,
+        "categories": categories(info.kind),
         "subresources": subresources,
     })
 }

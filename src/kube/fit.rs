@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::body::Document;
 use super::call::Call;
+use super::events;
 use super::params::{FieldValidation, bad};
 use super::path::ResourcePath;
 
@@ -47,6 +48,9 @@ pub(super) fn fields(
     document: Document,
 ) -> Result<(Value, Vec<String>), Status> {
     let Document { mut value, repeated } = document;
+    if resource.new_events {
+        value = events::inward(value);
+    }
     if !value.is_object() {
         return Err(bad("the body is a JSON or YAML object"));
     }

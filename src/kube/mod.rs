@@ -4,8 +4,8 @@
 //! # A request's way
 //! [`handle`] authenticates it, [`path`] says what the path names, the verb follows from the
 //! method, the [`Authorizer`](crate::access::Authorizer) decides, and one module answers:
-//! [`discovery`], [`read`] (get, list), [`watch`], [`write`] (create, update, patch, apply, delete),
-//! or one of the parts only DevPocket has ([`plan`], [`approval`], [`resolve`], [`undelete`]).
+//! [`discovery`], [`openapi`], [`read`] (get, list), [`watch`], [`write`] (create, update, patch,
+//! apply, delete), [`collection`], or one of the parts only DevPocket has ([`plan`], [`approval`], [`resolve`], [`undelete`]).
 //! Kinds come from the table in `specs`; nothing here is written per kind except the rules in
 //! [`rules`] and those parts.
 //!
@@ -19,20 +19,28 @@
 //!   (Secrets excepted: their values are opened for each answer, the stored bytes stay sealed).
 //! - A watch ends when it said it would, also when nothing happens.
 //!
+//! - A list in pages is the list as of one revision ([`page`]), on every replica.
+//!
 //! # Caveats
-//! `limit` is accepted and the whole list returned: lists come from memory, and a page would cost
-//! as much. Tables, OpenAPI and `deletecollection` are not served.
+//! Answers are JSON; protobuf is read where clients send nothing else ([`protobuf`]). `/openapi/v2`
+//! is not served.
 
+mod accept;
 mod approval;
 mod body;
 mod call;
 mod catalogue;
+mod collection;
 mod discovery;
+mod events;
 mod fit;
 mod made;
+mod openapi;
+mod page;
 mod params;
 mod path;
 mod plan;
+mod protobuf;
 mod read;
 mod reply;
 mod resolve;
@@ -40,6 +48,8 @@ mod reviews;
 mod rules;
 mod secrets;
 mod select;
+mod shape;
+mod strategic;
 mod undelete;
 mod watch;
 mod write;
@@ -105,7 +115,7 @@ async fn answer(state: Arc<AppState>, prefix: &str, request: Request) -> Result<
     let verb = verb(&call, &target)?;
     let attributes = attributes(verb, &target, path);
     // Everybody who is signed in may ask what they may do.
-    let review = matches!(target, Target::SelfSubjectAccessReview | Target::SelfSubjectReview);
+    let review = is_review(&target);
     if !review && let Decision::Deny(why) = call.state.authorizer.authorize(&call.user, &attributes)
     {
         return Err(forbidden(&call.user, &attributes, &why));
@@ -116,14 +126,26 @@ async fn answer(state: Arc<AppState>, prefix: &str, request: Request) -> Result<
     match target {
         Target::Resource(resource) => resource_call(call, resource).await,
         Target::SelfSubjectAccessReview => reviews::access(&call),
+        Target::SelfSubjectRulesReview => reviews::rules(&call),
         Target::SelfSubjectReview => Ok(reviews::whoami(&call)),
         Target::Catalogue => catalogue::serve(&call.state),
         meta => discovery::serve(&call, &meta),
     }
 }
 
-async fn resource_call(call: Call, resource: ResourcePath) -> Result<Response, Status> {
+/// What everybody may ask about themselves.
+fn is_review(target: &Target) -> bool {
+    matches!(
+        target,
+        Target::SelfSubjectAccessReview
+            | Target::SelfSubjectRulesReview
+            | Target::SelfSubjectReview
+    )
+}
+
+async fn resource_call(mut call: Call, resource: ResourcePath) -> Result<Response, Status> {
     let one = !resource.name.is_empty();
+    call.shape_for(&resource)?;
     match (call.method.clone(), resource.part) {
         (Method::GET, None) if !one && call.params.watch => watch::serve(call, resource).await,
         (Method::GET, None) if !one => read::list(call, resource).await,
@@ -131,6 +153,7 @@ async fn resource_call(call: Call, resource: ResourcePath) -> Result<Response, S
         (Method::POST, None) => write::create(call, resource).await,
         (Method::PUT, None | Some(Part::Status)) => write::update(call, resource).await,
         (Method::PATCH, None | Some(Part::Status)) => write::patch(call, resource).await,
+        (Method::DELETE, None) if !one => collection::delete(call, resource).await,
         (Method::DELETE, None) => write::delete(call, resource).await,
         (Method::GET, Some(Part::Plan)) => plan::stored(call, resource).await,
         (Method::POST, Some(Part::Plan)) => plan::proposed(call, resource).await,
@@ -145,9 +168,8 @@ async fn resource_call(call: Call, resource: ResourcePath) -> Result<Response, S
 fn verb(call: &Call, target: &Target) -> Result<&'static str, Status> {
     let not_allowed = || method_not_allowed(&call.method);
     let Target::Resource(resource) = target else {
-        let review = matches!(target, Target::SelfSubjectAccessReview | Target::SelfSubjectReview);
-        let wanted = if review { Method::POST } else { Method::GET };
-        let verb = if review { "create" } else { "get" };
+        let (wanted, verb) =
+            if is_review(target) { (Method::POST, "create") } else { (Method::GET, "get") };
         return if call.method == wanted { Ok(verb) } else { Err(not_allowed()) };
     };
     let one = !resource.name.is_empty();
@@ -157,14 +179,17 @@ fn verb(call: &Call, target: &Target) -> Result<&'static str, Status> {
         ("GET", true) => "get",
         ("POST", true) if resource.part == Some(Part::Approval) => "approve",
         ("POST", true) if resource.part.is_some() => "create",
-        // A namespaced object cannot be created in all namespaces at once.
-        ("POST", false) if resource.kind.is_namespaced() && resource.namespace.is_empty() => {
+        // Nothing is created in all namespaces at once, nor deleted.
+        ("POST" | "DELETE", false)
+            if resource.kind.is_namespaced() && resource.namespace.is_empty() =>
+        {
             return Err(not_allowed());
         }
         ("POST", false) => "create",
         ("PUT", true) => "update",
         ("PATCH", true) => "patch",
         ("DELETE", true) => "delete",
+        ("DELETE", false) => "deletecollection",
         _ => return Err(not_allowed()),
     };
     let allowed = match resource.part {

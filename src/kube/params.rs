@@ -2,8 +2,11 @@
 
 use axum::extract::Query;
 use axum::http::Uri;
+use devpocket_specs::admit::Propagation;
 use devpocket_specs::selector::{FieldSelector, LabelSelector};
-use devpocket_specs::status::{Reason, Status};
+use devpocket_specs::status::{Cause, Reason, Status};
+
+use super::shape::Include;
 
 /// Characters of a field manager; Kubernetes' limit.
 const MANAGER_CHARS: usize = 128;
@@ -36,7 +39,11 @@ pub(super) struct Params {
     pub send_initial_events: Option<bool>,
     pub labels: LabelSelector,
     pub fields: FieldSelector,
+    /// Most objects of one answer; 0 for all of them.
+    pub limit: usize,
     pub continue_token: String,
+    pub include_object: Include,
+    pub propagation: Option<Propagation>,
     pub dry_run: bool,
     pub field_validation: FieldValidation,
     pub field_manager: String,
@@ -80,7 +87,13 @@ impl Params {
                 self.fields = FieldSelector::parse(&value)
                     .map_err(|error| bad(format!("fieldSelector: {error}")))?;
             }
+            "limit" => self.limit = limit(&value)?,
             "continue" => self.continue_token = value,
+            "includeObject" => self.include_object = include(&value)?,
+            "propagationPolicy" => self.propagation = propagation(&value)?,
+            "orphanDependents" if self.propagation.is_none() => {
+                self.propagation = Some(orphan_dependents(flag(&value)));
+            }
             "dryRun" => self.dry_run = dry_run(&value)?,
             "fieldValidation" => self.field_validation = validation(&value)?,
             "fieldManager" => self.field_manager = manager(value)?,
@@ -117,6 +130,43 @@ pub(super) fn dry_run(value: &str) -> Result<bool, Status> {
     }
 }
 
+fn limit(value: &str) -> Result<usize, Status> {
+    if value.is_empty() {
+        return Ok(0);
+    }
+    value.parse().map_err(|_| bad(format!("limit is {value:?}; it is a number, 0 for all")))
+}
+
+fn include(value: &str) -> Result<Include, Status> {
+    match value {
+        "" | "Metadata" => Ok(Include::Metadata),
+        "None" => Ok(Include::Nothing),
+        "Object" => Ok(Include::Object),
+        _ => Err(bad(format!("includeObject is {value:?}; it is None, Metadata or Object"))),
+    }
+}
+
+/// What becomes of the objects that belong to a deleted one. A word that is not understood must
+/// not delete anything.
+pub(super) fn propagation(value: &str) -> Result<Option<Propagation>, Status> {
+    match value {
+        "" => Ok(None),
+        "Background" => Ok(Some(Propagation::Background)),
+        "Foreground" => Ok(Some(Propagation::Foreground)),
+        "Orphan" => Ok(Some(Propagation::Orphan)),
+        _ => {
+            let message =
+                format!("propagationPolicy is {value:?}; it is Background, Foreground or Orphan");
+            Err(bad(message))
+        }
+    }
+}
+
+/// The older way to say it.
+pub(super) fn orphan_dependents(orphan: bool) -> Propagation {
+    if orphan { Propagation::Orphan } else { Propagation::Background }
+}
+
 fn validation(value: &str) -> Result<FieldValidation, Status> {
     match value {
         "" | "Warn" => Ok(FieldValidation::Warn),
@@ -135,6 +185,24 @@ fn manager(value: String) -> Result<String, Status> {
     Ok(value)
 }
 
+/// A fault in the options of a list or watch, as Kubernetes words it. client-go falls back to list
+/// and watch on one of these, so their shape matters.
+pub(super) fn bad_option(field: &str, message: &str) -> Status {
+    let mut status = Status::new(
+        Reason::Invalid,
+        format!("ListOptions.meta.k8s.io \"\" is invalid: {field}: {message}"),
+    );
+    status.details.group = "meta.k8s.io".into();
+    status.details.kind = "ListOptions".into();
+    status.details.causes = vec![Cause {
+        reason: "FieldValueForbidden".into(),
+        message: message.to_owned(),
+        field: field.into(),
+        ..Cause::default()
+    }];
+    status
+}
+
 pub(super) fn bad(message: impl Into<String>) -> Status {
     Status::new(Reason::BadRequest, message)
 }
@@ -150,7 +218,14 @@ mod tests {
     #[test]
     fn what_is_not_understood_is_never_a_real_write() {
         assert!(read("dryRun=All").unwrap().dry_run);
-        for query in ["dryRun=Some", "dryRun=true", "fieldValidation=strict", "timeoutSeconds=-1"] {
+        for query in [
+            "dryRun=Some",
+            "dryRun=true",
+            "fieldValidation=strict",
+            "timeoutSeconds=-1",
+            "propagationPolicy=background",
+            "limit=-1",
+        ] {
             assert_eq!(read(query).unwrap_err().reason, Reason::BadRequest, "{query}");
         }
     }

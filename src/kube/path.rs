@@ -3,6 +3,8 @@
 use devpocket_specs::kind::{GROUP, Kind, VERSION};
 use devpocket_specs::object::Key;
 
+use super::events;
+
 /// Group of the reviews of who one is.
 pub(super) const AUTHENTICATION: &str = "authentication.k8s.io";
 /// Group of the reviews of what one may do.
@@ -59,6 +61,8 @@ pub(super) struct ResourcePath {
     /// Empty: all of them.
     pub name: String,
     pub part: Option<Part>,
+    /// Events by the names of `events.k8s.io`.
+    pub new_events: bool,
 }
 
 impl ResourcePath {
@@ -85,7 +89,15 @@ pub(super) enum Target {
         version: String,
     },
     SelfSubjectAccessReview,
+    SelfSubjectRulesReview,
     SelfSubjectReview,
+    /// `/openapi/v3`
+    OpenApi,
+    /// `/openapi/v3/api/v1`, `/openapi/v3/apis/GROUP/VERSION`
+    OpenApiOf {
+        group: String,
+        version: String,
+    },
     Catalogue,
     Resource(ResourcePath),
 }
@@ -106,6 +118,14 @@ pub(super) fn parse(path: &str) -> Option<Target> {
         ["apis", AUTHORIZATION, "v1", "selfsubjectaccessreviews"] => {
             Some(Target::SelfSubjectAccessReview)
         }
+        ["apis", AUTHORIZATION, "v1", "selfsubjectrulesreviews"] => {
+            Some(Target::SelfSubjectRulesReview)
+        }
+        ["openapi", "v3"] => Some(Target::OpenApi),
+        ["openapi", "v3", "api", "v1"] => Some(openapi("", "v1")),
+        ["openapi", "v3", "apis", group, version] => {
+            served(group, version).then(|| openapi(group, version))
+        }
         ["apis", AUTHENTICATION, "v1", "selfsubjectreviews"] => Some(Target::SelfSubjectReview),
         ["apis", GROUP, VERSION, "catalogue"] => Some(Target::Catalogue),
         ["api", "v1", rest @ ..] => resource("", "v1", rest),
@@ -118,6 +138,10 @@ fn resources(group: &str, version: &str) -> Target {
     Target::Resources { group: group.to_owned(), version: version.to_owned() }
 }
 
+fn openapi(group: &str, version: &str) -> Target {
+    Target::OpenApiOf { group: group.to_owned(), version: version.to_owned() }
+}
+
 /// The groups and versions served, in the order discovery lists them; core is not among them.
 pub(super) fn group_versions() -> Vec<(&'static str, &'static str)> {
     let mut all = vec![(GROUP, VERSION)];
@@ -126,7 +150,7 @@ pub(super) fn group_versions() -> Vec<(&'static str, &'static str)> {
             all.push((info.group, info.version));
         }
     }
-    all.extend([(AUTHENTICATION, "v1"), (AUTHORIZATION, "v1")]);
+    all.extend([(AUTHENTICATION, "v1"), (AUTHORIZATION, "v1"), (events::GROUP, events::VERSION)]);
     all
 }
 
@@ -139,10 +163,15 @@ fn served(group: &str, version: &str) -> bool {
 }
 
 fn resource(group: &str, version: &str, rest: &[&str]) -> Option<Target> {
-    let find = |plural: &str| Kind::from_path(group, version, plural);
+    let new_events = (group, version) == (events::GROUP, events::VERSION);
+    let (group, version) = if new_events { ("", "v1") } else { (group, version) };
+    let find = |plural: &str| {
+        let found = Kind::from_path(group, version, plural);
+        found.filter(|kind| !new_events || *kind == Kind::Event)
+    };
     let path = |kind: Kind, namespace: &str, name: &str, part: Option<Part>| {
         let (namespace, name) = (namespace.to_owned(), name.to_owned());
-        Some(Target::Resource(ResourcePath { kind, namespace, name, part }))
+        Some(Target::Resource(ResourcePath { kind, namespace, name, part, new_events }))
     };
     let part_of = |kind: Kind, word: &str| parts(kind).into_iter().find(|p| p.word() == word);
     match rest {

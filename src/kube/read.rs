@@ -1,26 +1,19 @@
 //! Get and list.
 
-use std::sync::Arc;
-
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::http::StatusCode;
 use axum::response::Response;
-use devpocket_controllers::store::{Listing, Revision, Stored};
-use devpocket_specs::kind::Kind;
+use devpocket_controllers::store::{Listing, Revision};
 use devpocket_specs::status::{Cause, Reason, Status};
-use futures::stream;
-use serde_json::json;
 
 use super::call::Call;
-use super::params::{Match, Params, bad};
+use super::page::{self, Token};
+use super::params::{Match, Params, bad, bad_option};
 use super::path::ResourcePath;
-use super::reply;
 use super::select::Selection;
-use crate::access::seal::Sealer;
+use super::shape::Position;
+use super::{document, reply};
 use crate::server::AppState;
-
-/// Bytes of a list put together at a time, so that a long one is not held in memory twice.
-const CHUNK_BYTES: usize = 64 * 1024;
 
 /// How long a read waits for a revision that the store has not reached; Kubernetes' 3 s.
 const FUTURE_WAIT: std::time::Duration = std::time::Duration::from_secs(3);
@@ -30,32 +23,50 @@ const FUTURE_POLL: std::time::Duration = std::time::Duration::from_millis(50);
 /// One object.
 pub(super) async fn get(call: Call, resource: ResourcePath) -> Result<Response, Status> {
     let key = resource.key();
+    if !matches!(call.params.resource_version.as_str(), "" | "0") {
+        reached(&call.state, revision(&call.params.resource_version)?).await?;
+    }
     let stored = call.state.store.get(&key).await?.ok_or_else(|| Status::not_found(&key))?;
-    reply::stored(StatusCode::OK, &call.state.sealer, &stored)
+    Ok(reply::document(StatusCode::OK, Body::from(call.shape.stored(&stored)?)))
 }
 
-/// All objects a request selects.
+/// The objects a request selects, or a page of them.
 pub(super) async fn list(call: Call, resource: ResourcePath) -> Result<Response, Status> {
     let selection = Selection::new(&resource, &call.params)?;
-    if !call.params.continue_token.is_empty() {
-        // None was ever given out: it is another server's, or made up.
-        return Err(Status::new(Reason::Expired, "the continue token is not known; list again"));
-    }
-    let wanted = wanted(&call.params)?;
+    let token = match call.params.continue_token.as_str() {
+        "" => None,
+        text => Some(Token::read(text)?),
+    };
+    let wanted = wanted(&call.params, token.as_ref())?;
     if let Wanted::AtLeast(revision) | Wanted::Exactly(revision) = wanted {
         reached(&call.state, revision).await?;
     }
-    let listing = call.state.store.list(resource.kind, selection.namespace()).await?;
-    if let Wanted::Exactly(revision) = wanted
-        && revision != listing.revision
-    {
-        let message = format!(
-            "the list at revision {revision} is no longer kept, only the one at {}",
-            listing.revision
-        );
-        return Err(Status::new(Reason::Expired, message));
+    let (kind, namespace) = (resource.kind, selection.namespace());
+    let listing = match wanted {
+        Wanted::Exactly(revision) => page::as_of(&call.state, kind, namespace, revision).await?,
+        Wanted::Newest | Wanted::AtLeast(_) => Some(call.state.store.list(kind, namespace).await?),
+    };
+    let Some(Listing { revision, mut items }) = listing else {
+        return match &token {
+            Some(token) => Ok(document(StatusCode::GONE, &page::expired_document(token))),
+            None => {
+                let message = "the list at this revision is no longer kept; list without one";
+                Err(Status::new(Reason::Expired, message))
+            }
+        };
+    };
+    items.retain(|stored| {
+        token.as_ref().is_none_or(|token| token.is_before(stored)) && selection.matches(stored)
+    });
+    let mut position = Position { revision, ..Position::default() };
+    let limit = call.params.limit;
+    if limit > 0 && items.len() > limit {
+        position.continue_token = Some(Token::after(&items[limit - 1], revision).text());
+        // Kubernetes does not count behind a selector, and clients know.
+        position.remaining = selection.is_everything().then_some(items.len() - limit);
+        items.truncate(limit);
     }
-    let body = rendered(resource.kind, listing, &selection, call.state.sealer.clone())?;
+    let body = call.shape.list(kind, &position, items)?;
     Ok(reply::document(StatusCode::OK, body))
 }
 
@@ -66,18 +77,36 @@ enum Wanted {
     Exactly(Revision),
 }
 
-fn wanted(params: &Params) -> Result<Wanted, Status> {
+/// Kubernetes' rules for `resourceVersion`, `resourceVersionMatch`, `limit` and `continue`.
+fn wanted(params: &Params, token: Option<&Token>) -> Result<Wanted, Status> {
+    const MATCH: &str = "resourceVersionMatch";
     let text = params.resource_version.as_str();
-    match params.resource_version_match {
+    let rule = params.resource_version_match;
+    if let Some(token) = token {
+        if rule.is_some() {
+            let message = "Forbidden: resourceVersionMatch is forbidden when continue is provided";
+            return Err(bad_option(MATCH, message));
+        }
+        if !matches!(text, "" | "0") {
+            return Err(bad("specifying resource version is not allowed when using continue"));
+        }
+        return Ok(token.revision().map_or(Wanted::Newest, Wanted::Exactly));
+    }
+    match rule {
         Some(_) if text.is_empty() => {
-            let message = "resourceVersionMatch is forbidden unless resourceVersion is provided";
-            Err(bad(message))
+            let message =
+                "Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided";
+            Err(bad_option(MATCH, message))
         }
         Some(Match::Exact) if text == "0" => {
-            Err(bad("resourceVersionMatch=Exact is forbidden for resourceVersion=0"))
+            let message =
+                "Forbidden: resourceVersionMatch \"Exact\" is forbidden for resourceVersion \"0\"";
+            Err(bad_option(MATCH, message))
         }
         Some(Match::Exact) => Ok(Wanted::Exactly(revision(text)?)),
         _ if matches!(text, "" | "0") => Ok(Wanted::Newest),
+        // Without a rule the first page of a list is exactly the revision, as it always was.
+        None if params.limit > 0 => Ok(Wanted::Exactly(revision(text)?)),
         _ => Ok(Wanted::AtLeast(revision(text)?)),
     }
 }
@@ -108,71 +137,5 @@ pub(super) async fn reached(state: &AppState, revision: Revision) -> Result<(), 
             return Err(status);
         }
         tokio::time::sleep(FUTURE_POLL).await;
-    }
-}
-
-/// The list document, made of the stored bytes, a chunk at a time.
-fn rendered(
-    kind: Kind,
-    listing: Listing,
-    selection: &Selection,
-    sealer: Arc<Sealer>,
-) -> Result<Body, Status> {
-    let head = json!({
-        "apiVersion": kind.api_version(),
-        "kind": format!("{}List", kind.info().name),
-        "metadata": {"resourceVersion": listing.revision.to_string()},
-    });
-    let mut head = head.to_string();
-    head.pop();
-    head.push_str(",\"items\":[");
-    let mut items = listing.items;
-    items.retain(|stored| selection.matches(stored));
-    if kind == Kind::Secret {
-        // Opened up front: a value that does not open is an error, not a list cut short.
-        let opened = items.iter().map(|stored| reply::bytes(&sealer, stored));
-        let opened = opened.collect::<Result<Vec<Bytes>, Status>>()?;
-        return Ok(streamed(head, opened.into_iter()));
-    }
-    Ok(streamed(head, items.into_iter().map(|stored: Arc<Stored>| stored.bytes.clone())))
-}
-
-fn streamed<T, I>(head: String, items: I) -> Body
-where
-    T: AsRef<[u8]>,
-    I: Iterator<Item = T> + Send + 'static,
-{
-    let chunks = Chunks { head: Some(head), items, first: true, done: false };
-    Body::from_stream(stream::iter(chunks.map(Ok::<Bytes, std::convert::Infallible>)))
-}
-
-struct Chunks<I> {
-    head: Option<String>,
-    items: I,
-    first: bool,
-    done: bool,
-}
-
-impl<T: AsRef<[u8]>, I: Iterator<Item = T>> Iterator for Chunks<I> {
-    type Item = Bytes;
-
-    fn next(&mut self) -> Option<Bytes> {
-        if self.done {
-            return None;
-        }
-        let mut chunk = Vec::with_capacity(CHUNK_BYTES);
-        chunk.extend(self.head.take().unwrap_or_default().into_bytes());
-        while chunk.len() < CHUNK_BYTES {
-            let Some(item) = self.items.next() else {
-                chunk.extend_from_slice(b"]}\n");
-                self.done = true;
-                break;
-            };
-            if !std::mem::take(&mut self.first) {
-                chunk.push(b',');
-            }
-            chunk.extend_from_slice(item.as_ref());
-        }
-        Some(Bytes::from(chunk))
     }
 }

@@ -1,48 +1,8 @@
-//! Objects as answers.
+//! Answers that are JSON already, and the warnings they carry.
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
-use devpocket_controllers::store::Stored;
-use devpocket_specs::kind::Kind;
-use devpocket_specs::object::Object;
-use devpocket_specs::status::Status;
-
-use super::secrets;
-use crate::access::seal::Sealer;
-
-/// The complete document of an object for a reader: the stored bytes, or a Secret with its values
-/// opened.
-pub(super) fn bytes(sealer: &Sealer, stored: &Stored) -> Result<Bytes, Status> {
-    if stored.kind == Kind::Secret {
-        let opened = secrets::opened(sealer, &stored.object)?;
-        return Ok(Bytes::from(opened.to_value().to_string()));
-    }
-    Ok(Bytes::from_owner(stored.bytes.clone()))
-}
-
-/// An object that is stored.
-pub(super) fn stored(
-    code: StatusCode,
-    sealer: &Sealer,
-    stored: &Stored,
-) -> Result<Response, Status> {
-    Ok(document(code, Body::from(bytes(sealer, stored)?)))
-}
-
-/// An object that is not stored: what a dry run would have stored.
-pub(super) fn object(
-    code: StatusCode,
-    sealer: &Sealer,
-    object: &Object,
-) -> Result<Response, Status> {
-    let value = if object.kind == Kind::Secret {
-        secrets::opened(sealer, object)?.to_value()
-    } else {
-        object.to_value()
-    };
-    Ok(document(code, Body::from(value.to_string())))
-}
 
 /// A body that is JSON already.
 pub(super) fn document(code: StatusCode, body: Body) -> Response {

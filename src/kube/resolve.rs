@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use axum::body::Body;
 use axum::http::StatusCode;
 use axum::response::Response;
 use devpocket_controllers::client::Client;
@@ -47,7 +48,8 @@ pub(super) async fn resolve(call: Call, resource: ResourcePath) -> Result<Respon
     let client = Client::new(store, state.clock.clone(), state.ids.clone(), catalogue, actor);
     let name = &resource.name;
     let resolved = operation::resolve(&client, name, asked.resolution, asked.instance_id).await?;
-    reply::object(StatusCode::OK, &state.sealer, &Object::of(&resolved))
+    let body = call.shape.object(&Object::of(&resolved))?;
+    Ok(reply::document(StatusCode::OK, Body::from(body)))
 }
 
 /// A store in which nothing is written.

@@ -53,6 +53,45 @@ pub(super) fn access(call: &Call) -> Result<Response, Status> {
     Ok(document(StatusCode::CREATED, &review))
 }
 
+/// `SelfSubjectRulesReview`: `kubectl auth can-i --list`. An admin may do everything, and whoever is
+/// no admin nothing, so the rules are what the authorizer says to a wildcard.
+pub(super) fn rules(call: &Call) -> Result<Response, Status> {
+    let body = call.document()?.value;
+    let namespace = body["spec"]["namespace"].as_str().unwrap_or_default();
+    if namespace.is_empty() {
+        return Err(bad("spec.namespace is required"));
+    }
+    let every = |namespace: &str| Attributes {
+        verb: "*".into(),
+        group: "*".into(),
+        resource: "*".into(),
+        namespace: namespace.to_owned(),
+        ..Attributes::default()
+    };
+    let allowed = call.state.authorizer.authorize(&call.user, &every(namespace)).is_allowed();
+    let (resources, paths) = if allowed {
+        (
+            json!([{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}]),
+            json!([{"verbs": ["*"], "nonResourceURLs": ["*"]}]),
+        )
+    } else {
+        let ask = json!({
+            "verbs": ["create"],
+            "apiGroups": ["authorization.k8s.io", "authentication.k8s.io"],
+            "resources": ["selfsubjectaccessreviews", "selfsubjectrulesreviews", "selfsubjectreviews"],
+        });
+        (json!([ask]), json!([]))
+    };
+    let review = json!({
+        "kind": "SelfSubjectRulesReview",
+        "apiVersion": "authorization.k8s.io/v1",
+        "metadata": {},
+        "spec": {"namespace": namespace},
+        "status": {"resourceRules": resources, "nonResourceRules": paths, "incomplete": false},
+    });
+    Ok(document(StatusCode::CREATED, &review))
+}
+
 /// `SelfSubjectReview`: `kubectl auth whoami`.
 pub(super) fn whoami(call: &Call) -> Response {
     let user = json!({"username": call.user.name, "groups": call.user.groups});

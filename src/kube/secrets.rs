@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::access::seal::{Place, SealError, Sealer};
 
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+pub(super) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Seals the values of a Secret, a merge patch of one, or what is applied: `stringData` moves into
 /// `data`, and every value becomes its sealed form. A value that equals the stored one keeps the

@@ -6,6 +6,7 @@ use devpocket_specs::selector::{FieldSelector, LabelSelector};
 use devpocket_specs::status::Status;
 use serde_json::{Map, Value};
 
+use super::events;
 use super::params::{Params, bad};
 use super::path::ResourcePath;
 
@@ -20,7 +21,12 @@ pub(super) struct Selection {
 impl Selection {
     /// 400 for a field that cannot be selected on.
     pub(super) fn new(resource: &ResourcePath, params: &Params) -> Result<Selection, Status> {
-        let fields = params.fields.clone().supported_by(&selectable(resource.kind));
+        let fields = if resource.new_events {
+            params.fields.clone().renamed(events::inward_path)
+        } else {
+            params.fields.clone()
+        };
+        let fields = fields.supported_by(&selectable(resource.kind));
         let fields = fields.map_err(|error| bad(format!("fieldSelector: {error}")))?;
         Ok(Selection {
             namespace: resource.namespace.clone(),
@@ -35,6 +41,11 @@ impl Selection {
             return Some(&self.namespace);
         }
         self.fields.required("metadata.namespace").filter(|namespace| !namespace.is_empty())
+    }
+
+    /// Nothing is left out, but by its namespace.
+    pub(super) fn is_everything(&self) -> bool {
+        self.labels.is_empty() && self.fields.is_empty()
     }
 
     pub(super) fn matches(&self, stored: &Stored) -> bool {

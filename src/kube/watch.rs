@@ -22,19 +22,19 @@ use devpocket_controllers::store::{
     EventType, Listing, Revision, Stored, Watch, WatchError, WatchEvent, WatchItem,
 };
 use devpocket_specs::kind::Kind;
-use devpocket_specs::status::{Cause, Reason, Status};
+use devpocket_specs::status::{Reason, Status};
 use futures::{FutureExt as _, StreamExt as _, stream};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::call::Call;
-use super::params::{Match, Params};
+use super::params::{Match, Params, bad_option};
 use super::path::ResourcePath;
 use super::read::{reached, revision};
 use super::reply;
 use super::select::Selection;
-use crate::access::seal::Sealer;
+use super::shape::Shape;
 
 /// How long a watch lasts whose client does not say; Kubernetes' minimum.
 const DEFAULT: Duration = Duration::from_secs(30 * 60);
@@ -42,9 +42,6 @@ const DEFAULT: Duration = Duration::from_secs(30 * 60);
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// Time between bookmarks; Kubernetes sends about one a minute.
 const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
-
-/// Marks the bookmark after which the initial objects are complete.
-const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
 
 /// Where a watch begins.
 #[derive(Debug, PartialEq, Eq)]
@@ -84,9 +81,7 @@ pub(super) async fn serve(call: Call, resource: ResourcePath) -> Result<Response
         return Err(Status::new(Reason::Expired, error.to_string()));
     }
     let initial = match initial {
-        Some((listing, marked)) => {
-            initial_events(kind, &listing, &selection, &state.sealer, marked)?
-        }
+        Some((listing, marked)) => initial_events(kind, &listing, &selection, &call.shape, marked)?,
         None => Vec::new(),
     };
     let lasts = call.params.timeout_seconds.filter(|seconds| *seconds > 0);
@@ -96,7 +91,8 @@ pub(super) async fn serve(call: Call, resource: ResourcePath) -> Result<Response
         source: stream::iter(first).chain(source).boxed(),
         kind,
         selection,
-        sealer: state.sealer.clone(),
+        fresh: initial.is_empty(),
+        shape: call.shape,
         bookmarks: call.params.allow_watch_bookmarks,
         seen: after,
         told: after,
@@ -114,20 +110,24 @@ pub(super) async fn serve(call: Call, resource: ResourcePath) -> Result<Response
 }
 
 fn start(params: &Params) -> Result<Start, Status> {
+    const MATCH: &str = "resourceVersionMatch";
     let version = params.resource_version.as_str();
     match (params.send_initial_events, params.resource_version_match) {
         (Some(_), None) => {
-            return Err(invalid(
+            return Err(bad_option(
+                MATCH,
                 "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
             ));
         }
         (Some(_), Some(Match::Exact)) => {
-            return Err(invalid(
+            return Err(bad_option(
+                MATCH,
                 "Unsupported value: \"Exact\": supported values: \"NotOlderThan\"",
             ));
         }
         (None, Some(_)) => {
-            return Err(invalid(
+            return Err(bad_option(
+                MATCH,
                 "Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents \
                  is provided",
             ));
@@ -143,36 +143,19 @@ fn start(params: &Params) -> Result<Start, Status> {
     })
 }
 
-/// client-go falls back to list and watch on this refusal, so its shape matters.
-fn invalid(message: &str) -> Status {
-    let mut status = Status::new(
-        Reason::Invalid,
-        format!("ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: {message}"),
-    );
-    status.details.group = "meta.k8s.io".into();
-    status.details.kind = "ListOptions".into();
-    status.details.causes = vec![Cause {
-        reason: "FieldValueForbidden".into(),
-        message: message.to_owned(),
-        field: "resourceVersionMatch".into(),
-        ..Cause::default()
-    }];
-    status
-}
-
 fn initial_events(
     kind: Kind,
     listing: &Listing,
     selection: &Selection,
-    sealer: &Sealer,
+    shape: &Shape,
     marked: bool,
 ) -> Result<Vec<Bytes>, Status> {
-    let selected = listing.items.iter().filter(|stored| selection.matches(stored));
+    let selected = listing.items.iter().filter(|stored| selection.matches(stored)).enumerate();
     let mut lines = selected
-        .map(|stored| Ok(line("ADDED", &reply::bytes(sealer, stored)?)))
+        .map(|(index, stored)| Ok(line("ADDED", &shape.watched(stored, index == 0)?)))
         .collect::<Result<Vec<Bytes>, Status>>()?;
     if marked {
-        lines.push(bookmark(kind, listing.revision, true));
+        lines.push(document_line("BOOKMARK", &shape.bookmark(kind, listing.revision, true)));
     }
     Ok(lines)
 }
@@ -182,7 +165,9 @@ struct Reader {
     source: Watch,
     kind: Kind,
     selection: Selection,
-    sealer: Arc<Sealer>,
+    shape: Shape,
+    /// No object was sent yet.
+    fresh: bool,
     bookmarks: bool,
     /// Everything up to this revision has been looked at.
     seen: Revision,
@@ -246,7 +231,7 @@ impl Reader {
             return None;
         }
         self.told = self.seen;
-        Some(bookmark(self.kind, self.seen, false))
+        Some(document_line("BOOKMARK", &self.shape.bookmark(self.kind, self.seen, false)))
     }
 
     /// What an event means for this selection.
@@ -263,7 +248,7 @@ impl Reader {
             (true, true) => ("MODIFIED", event.object.clone()),
             (true, false) => ("DELETED", gone(event)),
         };
-        match reply::bytes(&self.sealer, &object) {
+        match self.shape.watched(&object, std::mem::take(&mut self.fresh)) {
             Ok(bytes) => Some(line(word, &bytes)),
             Err(status) => {
                 // A Secret that does not open: the reader must not believe it unchanged.
@@ -304,16 +289,4 @@ fn document_line(word: &str, object: &Value) -> Bytes {
 
 fn error_line(status: &Status) -> Bytes {
     document_line("ERROR", &status.to_value())
-}
-
-fn bookmark(kind: Kind, revision: Revision, initial_end: bool) -> Bytes {
-    let mut object = json!({
-        "apiVersion": kind.api_version(),
-        "kind": kind.info().name,
-        "metadata": {"resourceVersion": revision.to_string(), "creationTimestamp": null},
-    });
-    if initial_end {
-        object["metadata"]["annotations"] = json!({INITIAL_EVENTS_END: "true"});
-    }
-    document_line("BOOKMARK", &object)
 }

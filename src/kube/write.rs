@@ -7,11 +7,14 @@
 
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::http::StatusCode;
 use axum::response::Response;
 use devpocket_controllers::store::{StoreError, Stored, Write};
-use devpocket_specs::admit::{Change, Context, Preconditions, Request, Subresource, admit};
-use devpocket_specs::kind::Kind;
+use devpocket_specs::admit::{
+    Change, Context, Preconditions, Propagation, Request, Subresource, admit,
+};
+use devpocket_specs::kind::{GROUP, Kind};
 use devpocket_specs::object::{Key, Object};
 use devpocket_specs::patch::{self, PatchError, PatchKind};
 use devpocket_specs::status::{Cause, Reason, Status};
@@ -19,9 +22,9 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::call::Call;
-use super::params::{bad, dry_run};
+use super::params::{bad, dry_run, orphan_dependents, propagation};
 use super::path::{Part, ResourcePath};
-use super::{body, document, fit, plan, reply, rules, secrets};
+use super::{body, document, events, fit, plan, reply, rules, secrets, strategic};
 
 /// How often a write is tried when others write the same object at the same time.
 pub(super) const ATTEMPTS: u32 = 10;
@@ -49,11 +52,11 @@ impl Outcome {
     /// The object as an answer; 201 when it was created.
     pub(super) fn reply(&self, call: &Call, warnings: &[String]) -> Result<Response, Status> {
         let code = if self.change == Change::Create { StatusCode::CREATED } else { StatusCode::OK };
-        let sealer = &call.state.sealer;
-        let mut response = match &self.object {
-            Written::Stored(stored) => reply::stored(code, sealer, stored),
-            Written::Dry(object) => reply::object(code, sealer, object),
+        let body = match &self.object {
+            Written::Stored(stored) => call.shape.stored(stored),
+            Written::Dry(object) => call.shape.object(object),
         }?;
+        let mut response = reply::document(code, Body::from(body));
         reply::warn(&mut response, warnings);
         Ok(response)
     }
@@ -117,7 +120,12 @@ pub(super) async fn update(call: Call, resource: ResourcePath) -> Result<Respons
 
 /// `PATCH` of an object or its status.
 pub(super) async fn patch(call: Call, resource: ResourcePath) -> Result<Response, Status> {
-    let kind = body::patch_kind(&body::media_type(&call.headers))?;
+    let media_type = body::media_type(&call.headers);
+    if media_type == strategic::CONTENT_TYPE && resource.kind.info().group != GROUP {
+        let patch = body::json(&call.body)?.value;
+        return rewrite(call, &resource, |seen| strategic::patched(seen, &patch)).await;
+    }
+    let kind = body::patch_kind(&media_type)?;
     let (key, subresource) = (resource.key(), subresource(&resource));
     if call.params.force && kind != PatchKind::Apply {
         return Err(option(
@@ -130,6 +138,10 @@ pub(super) async fn patch(call: Call, resource: ResourcePath) -> Result<Response
         let message = "is required for apply patch";
         return Err(option("FieldValueRequired", "fieldManager", message));
     }
+    if kind == PatchKind::Json && (key.kind == Kind::Secret || resource.new_events) {
+        let patch = body::json(&call.body)?.value;
+        return rewrite(call, &resource, |seen| patch::json_patch(seen, &patch)).await;
+    }
     let (patch, warnings) = match kind {
         PatchKind::Json => (body::json(&call.body)?.value, Vec::new()),
         PatchKind::Merge => fit::fields(&call, &resource, body::json(&call.body)?)?,
@@ -138,54 +150,79 @@ pub(super) async fn patch(call: Call, resource: ResourcePath) -> Result<Response
     let (sealer, force) = (call.state.sealer.clone(), call.params.force);
     let request = |old: Option<&Object>, _: Uuid| {
         let mut patch = patch.clone();
+        if key.kind == Kind::Secret {
+            secrets::seal(&sealer, &key, &mut patch, old)?;
+        }
         if kind == PatchKind::Apply {
-            if key.kind == Kind::Secret {
-                secrets::seal(&sealer, &key, &mut patch, old)?;
-            }
             return Ok(Request::Apply { object: patch, force, subresource });
         }
-        let old = old.ok_or_else(|| Status::not_found(&key))?;
-        match (key.kind, kind) {
-            (Kind::Secret, PatchKind::Json) => {
-                // Its operations are about the values as readers see them.
-                let readable = secrets::opened(&sealer, old)?.to_value();
-                let patched = patch::json_patch(&readable, &patch);
-                let mut object = patched.map_err(|error| refused_patch(&key, &error))?;
-                secrets::seal(&sealer, &key, &mut object, Some(old))?;
-                Ok(Request::Update { object, subresource })
-            }
-            (Kind::Secret, _) => {
-                secrets::seal(&sealer, &key, &mut patch, Some(old))?;
-                Ok(Request::Patch { kind, patch, subresource })
-            }
-            _ => Ok(Request::Patch { kind, patch, subresource }),
+        if old.is_none() {
+            return Err(Status::not_found(&key));
         }
+        Ok(Request::Patch { kind, patch, subresource })
     };
     let outcome = commit(&call, &key, request).await?;
     outcome.reply(&call, &warnings)
 }
 
+/// A patch that is about the object as its reader sees it: values opened, names translated.
+async fn rewrite<F>(call: Call, resource: &ResourcePath, patched: F) -> Result<Response, Status>
+where
+    F: Fn(&Value) -> Result<Value, PatchError>,
+{
+    let (key, subresource) = (resource.key(), subresource(resource));
+    let sealer = call.state.sealer.clone();
+    let request = |old: Option<&Object>, _: Uuid| {
+        let old = old.ok_or_else(|| Status::not_found(&key))?;
+        let mut object = patched(&call.shape.whole(old)?).map_err(|error| error.status(&key))?;
+        if resource.new_events {
+            object = events::inward(object);
+        }
+        if key.kind == Kind::Secret {
+            secrets::seal(&sealer, &key, &mut object, Some(old))?;
+        }
+        Ok(Request::Update { object, subresource })
+    };
+    let outcome = commit(&call, &key, request).await?;
+    outcome.reply(&call, &[])
+}
+
+/// What a client says about a deletion, in the body or in parameters.
+pub(super) struct DeleteOptions {
+    pub preconditions: Preconditions,
+    pub propagation: Option<Propagation>,
+}
+
+impl DeleteOptions {
+    pub(super) fn read(call: &mut Call) -> Result<DeleteOptions, Status> {
+        let mut options =
+            DeleteOptions { preconditions: Preconditions::default(), propagation: None };
+        if !call.body.is_empty() {
+            let body = call.document()?.value;
+            for value in body["dryRun"].as_array().into_iter().flatten() {
+                call.params.dry_run |= dry_run(value.as_str().unwrap_or("?"))?;
+            }
+            if let Some(value) = body.get("preconditions").filter(|value| !value.is_null()) {
+                options.preconditions = serde_json::from_value(value.clone())
+                    .map_err(|error| bad(format!("preconditions: {error}")))?;
+            }
+            let policy = &body["propagationPolicy"];
+            options.propagation = match (policy, &body["orphanDependents"]) {
+                (Value::Null, Value::Bool(orphan)) => Some(orphan_dependents(*orphan)),
+                (Value::Null, _) => None,
+                (policy, _) => propagation(policy.as_str().unwrap_or("?"))?,
+            };
+        }
+        options.propagation = options.propagation.or(call.params.propagation);
+        Ok(options)
+    }
+}
+
 /// `DELETE` of one object.
 pub(super) async fn delete(mut call: Call, resource: ResourcePath) -> Result<Response, Status> {
     let key = resource.key();
-    let mut preconditions = Preconditions::default();
-    if !call.body.is_empty() {
-        let options = body::object(&body::media_type(&call.headers), &call.body)?.value;
-        for value in options["dryRun"].as_array().into_iter().flatten() {
-            call.params.dry_run |= dry_run(value.as_str().unwrap_or("?"))?;
-        }
-        if let Some(value) = options.get("preconditions").filter(|value| !value.is_null()) {
-            preconditions = serde_json::from_value(value.clone())
-                .map_err(|error| bad(format!("preconditions: {error}")))?;
-        }
-    }
-    let request = |old: Option<&Object>, _: Uuid| {
-        if old.is_none() {
-            return Err(Status::not_found(&key));
-        }
-        Ok(Request::Delete { preconditions: preconditions.clone() })
-    };
-    let outcome = commit(&call, &key, request).await?;
+    let options = DeleteOptions::read(&mut call)?;
+    let outcome = remove(&call, &key, &options.preconditions, options.propagation).await?;
     if outcome.change != Change::Delete {
         // Finalizers remain: it goes when they do.
         return outcome.reply(&call, &[]);
@@ -204,6 +241,22 @@ pub(super) async fn delete(mut call: Call, resource: ResourcePath) -> Result<Res
         },
     });
     Ok(document(StatusCode::OK, &gone))
+}
+
+/// Deletes one object, or marks it for deletion.
+pub(super) async fn remove(
+    call: &Call,
+    key: &Key,
+    preconditions: &Preconditions,
+    propagation: Option<Propagation>,
+) -> Result<Outcome, Status> {
+    let request = |old: Option<&Object>, _: Uuid| {
+        if old.is_none() {
+            return Err(Status::not_found(key));
+        }
+        Ok(Request::Delete { preconditions: preconditions.clone(), propagation })
+    };
+    commit(call, key, request).await
 }
 
 /// Reads, judges and writes until no other write came between.
@@ -276,16 +329,6 @@ fn option(reason: &str, field: &str, message: &str) -> Status {
         ..Cause::default()
     }];
     status
-}
-
-/// The same reasons admission gives.
-fn refused_patch(key: &Key, error: &PatchError) -> Status {
-    let reason = match error {
-        PatchError::Malformed(_) => Reason::BadRequest,
-        PatchError::TooLarge(_) => Reason::RequestEntityTooLarge,
-        PatchError::TestFailed { .. } | PatchError::DoesNotFit { .. } => Reason::Invalid,
-    };
-    Status::new(reason, error.to_string()).about(key)
 }
 
 /// A merge patch of a status, made by the server for somebody.

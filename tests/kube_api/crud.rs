@@ -203,7 +203,7 @@ async fn a_list_is_as_fresh_as_asked_for() {
     let list = async |query: String| world.get(&format!("{ENVIRONMENTS}?{query}")).await;
     let exact = "resourceVersionMatch=Exact&resourceVersion";
     assert_eq!(list(format!("{exact}={now}")).await.names(), ["web"]);
-    assert_eq!(list(format!("{exact}=1")).await.reason(), "Expired");
+    assert_eq!(list(format!("{exact}=1")).await.names(), [""; 0], "before there was one");
     let fresh = list(format!("resourceVersionMatch=NotOlderThan&resourceVersion={now}")).await;
     assert_eq!(fresh.names(), ["web"]);
     let future = list(format!("resourceVersion={}", now + 1000)).await;
@@ -211,7 +211,7 @@ async fn a_list_is_as_fresh_as_asked_for() {
     assert_eq!(future.body["details"]["causes"][0]["reason"], "ResourceVersionTooLarge");
     assert_eq!(future.headers["retry-after"], "1");
     assert_eq!(list("resourceVersion=abc".into()).await.reason(), "BadRequest");
-    assert_eq!(list("resourceVersionMatch=Exact".into()).await.reason(), "BadRequest");
+    assert_eq!(list("resourceVersionMatch=Exact".into()).await.reason(), "Invalid");
 }
 
 #[tokio::test]

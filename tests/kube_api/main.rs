@@ -5,8 +5,12 @@
 mod support;
 
 mod apply;
+mod collections;
 mod crud;
 mod doors;
+mod foreign;
+mod forms;
+mod pages;
 mod patches;
 mod plans;
 mod postgres;

@@ -99,7 +99,9 @@ async fn bodies_that_are_too_long_too_deep_or_of_another_type_are_refused() {
     let deep = format!("{{\"spec\":{}{}}}", "[".repeat(5000), "]".repeat(5000));
     assert_eq!(send("application/json", deep).await, (400, "BadRequest".into()));
     let unsupported = (415, "UnsupportedMediaType".into());
-    assert_eq!(send("application/vnd.kubernetes.protobuf", "k8s".into()).await, unsupported);
+    assert_eq!(send("application/cbor", "{}".into()).await, unsupported);
+    let protobuf = send("application/vnd.kubernetes.protobuf", "k8s".into()).await;
+    assert_eq!(protobuf, (400, "BadRequest".into()));
     assert_eq!(send("text/plain", "{}".into()).await, unsupported);
     assert_eq!(send("application/json", "[1]".into()).await, (400, "BadRequest".into()));
     assert_eq!(send("application/json", String::new()).await, (400, "BadRequest".into()));
@@ -134,7 +136,7 @@ async fn paths_and_methods_that_do_not_exist_say_so() {
         assert_eq!(world.get(path).await.reason(), "NotFound", "{path}");
     }
     for (method, path) in [
-        (Method::DELETE, ENVIRONMENTS.to_owned()),
+        (Method::DELETE, "/kube/apis/devpocket.dev/v1alpha1/environments".to_owned()),
         (Method::PUT, ENVIRONMENTS.to_owned()),
         (Method::POST, format!("{ENVIRONMENTS}/web")),
         (Method::DELETE, format!("{ENVIRONMENTS}/web/status")),

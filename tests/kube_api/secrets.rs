@@ -1,7 +1,7 @@
 //! Secrets: readable for those who may read them, and nowhere else.
 
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use devpocket_controllers::sim::store::MemoryStore;
 use devpocket_controllers::store::Store;
@@ -44,6 +44,11 @@ impl<'a> MakeWriter<'a> for Log {
 impl Log {
     /// Of this thread: the tests' runtimes have one thread each.
     pub fn capture() -> (Log, tracing::subscriber::DefaultGuard) {
+        // With one subscriber in the process, a line that another test's thread reaches first is
+        // switched off for all: only the subscriber of that thread is asked. With two, all are.
+        static SECOND: OnceLock<tracing::Dispatch> = OnceLock::new();
+        let none = tracing::subscriber::NoSubscriber::default;
+        SECOND.get_or_init(|| tracing::Dispatch::new(none()));
         let log = Log::default();
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(tracing::Level::TRACE)
@@ -90,6 +95,10 @@ pub async fn plant(world: &World) {
     ]);
     let patched = send(Method::PATCH, &one, "application/json-patch+json", patch).await;
     assert_eq!((patched.code, &patched.body["data"]["third"]), (200, &json!(PLANTED[1])));
+    let strategic = json!({"stringData": {"fourth": PLANTED[2]}});
+    let media = "application/strategic-merge-patch+json";
+    let patched = send(Method::PATCH, &one, media, strategic).await;
+    assert_eq!((patched.code, &patched.body["data"]["fourth"]), (200, &json!(PLANTED[3])));
     let apply = format!("{SECRETS}/applied?fieldManager=me");
     let object = json!({
         "apiVersion": "v1", "kind": "Secret",

@@ -21,6 +21,9 @@ use tokio_util::sync::CancellationToken;
 /// Longest that anything in these tests may take: a bound against hanging, not a measurement.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Pause between looks at a condition that is waited for.
+pub const POLL: Duration = Duration::from_millis(10);
+
 pub const ADMIN_TOKEN: &str = "admin-token-0123456789";
 /// Signed in, but allowed nothing.
 pub const GUEST_TOKEN: &str = "guest-token-0123456789";

@@ -67,7 +67,8 @@ pub fn patching(old: &Object, patch: Value) -> Write {
 }
 
 pub fn deleting(old: &Object) -> Write {
-    let request = Request::Delete { preconditions: Preconditions::default() };
+    let preconditions = Preconditions::default();
+    let request = Request::Delete { preconditions, propagation: None };
     Write::new(admitted(Some(old), request, Uuid::nil()), actor())
 }
 

@@ -38,6 +38,7 @@ use crate::guest::Guest;
 use crate::inventory::Inventory;
 use crate::machine::MachineReconciler;
 use crate::operation::OperationReconciler;
+use crate::runtime::dependents;
 use crate::runtime::recorder::SYSTEM_NAMESPACE;
 use crate::runtime::{Controller, Elector, LeaderHandle, Recorder, Workqueue, backoff};
 use crate::store::Store;
@@ -136,7 +137,11 @@ impl Manager {
         let queues = self.queues();
         triggers::subscribe(&term.mirrors, &queues);
         let controllers = self.controllers(term, &queues, stop);
-        let chores = join(self.resync(term, &queues, stop), self.collect(term, stop));
+        let chores = join3(
+            self.resync(term, &queues, stop),
+            self.collect(term, stop),
+            dependents::collect(&term.client, stop),
+        );
         let dispatch = triggers::run(&term.mirrors, &queues);
         let ending = async {
             stop.cancelled().await;

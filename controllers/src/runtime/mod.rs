@@ -12,6 +12,7 @@
 
 pub mod backoff;
 pub mod controller;
+pub mod dependents;
 pub mod leader;
 pub mod recorder;
 pub mod reflector;

@@ -144,6 +144,7 @@ impl Recorder {
             last_timestamp: Some(now),
             source: EventSource { component: Some(self.component.to_owned()), host: None },
             event_time: None,
+            series: None,
             reporting_component: self.component.to_owned(),
             reporting_instance: self.client.actor().manager.clone(),
             action: None,

@@ -94,6 +94,23 @@ pub struct Preconditions {
     pub resource_version: Option<String>,
 }
 
+/// What becomes of the objects whose owner is deleted. Carried out by the garbage collector, which
+/// finds the finalizers [`FOREGROUND_FINALIZER`] and [`ORPHAN_FINALIZER`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Propagation {
+    /// The owner goes at once, they go after it.
+    Background,
+    /// They go first; the owner stays, marked for deletion, until they are gone.
+    Foreground,
+    /// They stay, and belong to nobody.
+    Orphan,
+}
+
+/// On an owner that is deleted in the foreground.
+pub const FOREGROUND_FINALIZER: &str = "foregroundDeletion";
+/// On an owner whose dependents shall stay.
+pub const ORPHAN_FINALIZER: &str = "orphan";
+
 /// What is asked for.
 #[derive(Clone, Debug)]
 pub enum Request {
@@ -119,6 +136,8 @@ pub enum Request {
     },
     Delete {
         preconditions: Preconditions,
+        /// What becomes of the objects that belong to it; none leaves it to what was asked before.
+        propagation: Option<Propagation>,
     },
 }
 
@@ -181,9 +200,9 @@ pub fn admit(
         Request::Apply { object, force, subresource } => {
             apply(old, &object, force, subresource, context)
         }
-        Request::Delete { preconditions } => {
+        Request::Delete { preconditions, propagation } => {
             let old = old.ok_or_else(|| nothing_there(&Value::Null))?;
-            delete::delete(old, &preconditions, context)
+            delete::delete(old, &preconditions, propagation, context)
         }
     }
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::draft::{Draft, within_size};
 use super::{Admitted, Change, Context, Subresource, authority, change, kind_of, managed};
 use crate::object::Object;
-use crate::patch::{PatchError, PatchKind, json_patch, merge_patch};
+use crate::patch::{PatchKind, json_patch, merge_patch};
 use crate::schema::prune_unknown;
 use crate::status::{Cause, Reason, Status};
 use crate::validation::{Fault, quote};
@@ -39,14 +39,7 @@ pub(super) fn patch(
         PatchKind::Json => json_patch(&document, patch),
         PatchKind::Merge | PatchKind::Apply => merge_patch(&document, patch),
     };
-    let patched = patched.map_err(|error| {
-        let reason = match error {
-            PatchError::Malformed(_) => Reason::BadRequest,
-            PatchError::TooLarge(_) => Reason::RequestEntityTooLarge,
-            PatchError::TestFailed { .. } | PatchError::DoesNotFit { .. } => Reason::Invalid,
-        };
-        Status::new(reason, error.to_string()).about(&old.key())
-    })?;
+    let patched = patched.map_err(|error| error.status(&old.key()))?;
     settle(old, patched, subresource, Via::Write, context)
 }
 

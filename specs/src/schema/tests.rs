@@ -60,6 +60,62 @@ fn every_schema_is_structural() {
     }
 }
 
+/// What Kubernetes checks of a definition beyond its structure when it is created.
+fn assert_acceptable(node: &Value, path: &str) {
+    let r#type = node.get("type").and_then(Value::as_str).unwrap_or_default();
+    if let Some(default) = node.get("default") {
+        let fits = match r#type {
+            "string" => default.is_string(),
+            "integer" => default.is_i64() || default.is_u64(),
+            "number" => default.is_number(),
+            "boolean" => default.is_boolean(),
+            "array" => default.is_array(),
+            "object" => default.is_object(),
+            _ => true,
+        };
+        assert!(fits || default.is_null() && node.get("nullable").is_some(), "{path}: {default}");
+        let allowed = node.get("enum").and_then(Value::as_array);
+        assert!(allowed.is_none_or(|all| all.contains(default)), "{path}: {default}");
+        assert!(unknown_in(node, default).is_empty(), "{path}: {default}");
+    }
+    for key in
+        node.get("x-kubernetes-list-map-keys").and_then(Value::as_array).into_iter().flatten()
+    {
+        let items = &node["items"];
+        let required = items["required"].as_array().is_some_and(|names| names.contains(key));
+        let member = &items["properties"][key.as_str().unwrap()];
+        assert!(required || member.get("default").is_some(), "{path}: key {key} may be missing");
+        assert!(["string", "integer", "boolean"].contains(&member["type"].as_str().unwrap()));
+    }
+    for (name, member) in node.get("properties").and_then(Value::as_object).into_iter().flatten() {
+        assert_acceptable(member, &format!("{path}.{name}"));
+    }
+    for inner in ["items", "additionalProperties"] {
+        if let Some(inner) = node.get(inner) {
+            assert_acceptable(inner, &format!("{path}[]"));
+        }
+    }
+}
+
+/// Members of a default that its schema would prune.
+fn unknown_in(node: &Value, default: &Value) -> Vec<String> {
+    let members = default.as_object().into_iter().flatten();
+    members.map(|(n, _)| n.clone()).filter(|n| member_schema(node, n).is_none()).collect()
+}
+
+#[test]
+fn kubernetes_would_take_the_definitions() {
+    for kind in Kind::all() {
+        let version = &crd(kind)["spec"]["versions"][0];
+        let schema = &version["schema"]["openAPIV3Schema"];
+        assert_acceptable(schema, kind.info().name);
+        // Of metadata a definition may say nothing but that it is an object.
+        assert_eq!(schema["properties"]["metadata"], json!({ "type": "object" }), "{kind}");
+        let columns = version["additionalPrinterColumns"].as_array().unwrap();
+        assert!(columns.iter().all(|column| column["jsonPath"].as_str().unwrap().starts_with('.')));
+    }
+}
+
 #[test]
 fn documented_choices_become_one_enum() {
     let power = &schema(Kind::Environment)["properties"]["spec"]["properties"]["reclaim"];

@@ -67,6 +67,15 @@ impl FieldSelector {
         }
     }
 
+    /// With every path as another version of the kind names it.
+    #[must_use]
+    pub fn renamed(mut self, name: impl Fn(&str) -> String) -> Self {
+        for requirement in &mut self.requirements {
+            requirement.path = name(&requirement.path);
+        }
+        self
+    }
+
     /// Whether an object fulfils all requirements.
     #[must_use]
     pub fn matches(&self, object: &Value) -> bool {

@@ -6,6 +6,7 @@ use super::names::{
     is_qualified_name,
 };
 use super::quote::text;
+use crate::admit::{FOREGROUND_FINALIZER, ORPHAN_FINALIZER};
 use crate::kind::Kind;
 use crate::object::Object;
 use crate::schema::join;
@@ -88,7 +89,8 @@ fn references(object: &Object, faults: &mut Vec<Cause>) {
     let metadata = &object.metadata;
     for (index, finalizer) in metadata.finalizers.iter().enumerate() {
         let field = format!("metadata.finalizers[{index}]");
-        if !is_qualified_name(finalizer) {
+        let of_the_collector = [FOREGROUND_FINALIZER, ORPHAN_FINALIZER].contains(&&**finalizer);
+        if !of_the_collector && !is_qualified_name(finalizer) {
             faults.push(Fault::wrong(&field, text(finalizer), KEY_RULE).cause());
         }
         if metadata.finalizers[..index].contains(finalizer) {

@@ -41,5 +41,6 @@ fn read(object: &Object) -> Option<Event> {
 }
 
 fn last_seen(event: &Event) -> Option<Timestamp> {
-    event.last_timestamp.or(event.event_time).or(event.metadata.creation_timestamp)
+    let series = event.series.as_ref().and_then(|series| series.last_observed_time);
+    series.or(event.last_timestamp).or(event.event_time).or(event.metadata.creation_timestamp)
 }

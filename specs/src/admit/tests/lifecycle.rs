@@ -186,12 +186,37 @@ fn deletion_without_finalizers_is_at_once_and_obeys_preconditions() {
         Preconditions { uid: Some(Uuid::nil()), resource_version: None },
         Preconditions { uid: None, resource_version: Some("6".into()) },
     ] {
-        let refused = Door::person().admit(Some(&old), Request::Delete { preconditions });
+        let request = Request::Delete { preconditions, propagation: None };
+        let refused = Door::person().admit(Some(&old), request);
         assert_eq!(refused.unwrap_err().reason, Reason::Conflict);
     }
     let preconditions = Preconditions { uid: Some(old.uid()), resource_version: Some("7".into()) };
-    let request = Request::Delete { preconditions };
+    let request = Request::Delete { preconditions, propagation: None };
     assert_eq!(Door::person().admit(Some(&old), request).unwrap().change(), Change::Delete);
+}
+
+#[test]
+fn what_becomes_of_dependents_is_left_to_the_collector_by_a_finalizer() {
+    let delete = |old: &Object, propagation: Option<Propagation>| {
+        let preconditions = Preconditions::default();
+        let request = Request::Delete { preconditions, propagation };
+        Door::person().admit(Some(old), request).unwrap()
+    };
+    let old = api();
+    assert_eq!(delete(&old, Some(Propagation::Background)).change(), Change::Delete);
+    for (propagation, finalizer) in
+        [(Propagation::Foreground, FOREGROUND_FINALIZER), (Propagation::Orphan, ORPHAN_FINALIZER)]
+    {
+        let marked = delete(&old, Some(propagation));
+        assert_eq!(marked.change(), Change::Update);
+        let marked = marked.into_object();
+        assert!(marked.metadata.is_deleting());
+        assert_eq!(marked.metadata.finalizers, [finalizer]);
+        assert_eq!(delete(&marked, Some(propagation)).change(), Change::None);
+        assert_eq!(delete(&marked, None).change(), Change::None, "it was said before");
+        let hurried = delete(&marked, Some(Propagation::Background));
+        assert_eq!(hurried.change(), Change::Delete, "the last word counts");
+    }
 }
 
 #[test]

@@ -78,7 +78,8 @@ impl Door {
     }
 
     pub fn delete(&self, old: &Object) -> Result<Admitted, Status> {
-        self.admit(Some(old), Request::Delete { preconditions: Preconditions::default() })
+        let preconditions = Preconditions::default();
+        self.admit(Some(old), Request::Delete { preconditions, propagation: None })
     }
 }
 
