@@ -1,4 +1,3 @@
-# syntax=docker/dockerfile:1
 # Both bases are arguments, so that a mirror or a hardened image can take their place.
 ARG BUILD_IMAGE=docker.io/library/rust:1.95-slim-bookworm
 ARG RUN_IMAGE=docker.io/library/debian:bookworm-slim

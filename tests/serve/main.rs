@@ -8,6 +8,7 @@ mod bad_days;
 mod config;
 mod credentials;
 mod drain;
+mod image;
 mod process;
 mod schema;
 mod signals;
