@@ -16,8 +16,8 @@ use devpocket_specs::installation::Account;
 /// How a call failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CloudError {
-    /// Contabo refused (400, 401 after a fresh token, 402, 403, 404, 405, 409, 415, 422): nothing
-    /// happened, and the same call will be refused again.
+    /// Contabo refused (400, 401 after a fresh token, 402, 403, 404, 405, 415, 422; a read also
+    /// with 409): nothing happened, and the same call will be refused again.
     #[error("refused with {code}: {message}")]
     Rejected { code: u16, message: String },
     /// The credentials are not accepted: nothing happened.
@@ -29,7 +29,7 @@ pub enum CloudError {
     /// It is certain that nothing was sent, or the call only reads.
     #[error("not reachable: {message}")]
     Unavailable { message: String },
-    /// The call may have happened (timeout, 5xx, 429 or a broken reply to a mutation).
+    /// The call may have happened (timeout, 5xx, 409, 429 or a broken reply to a mutation).
     #[error("outcome unknown: {message}")]
     Unknown { message: String, code: Option<u16> },
     /// A read was answered with something that cannot be understood.

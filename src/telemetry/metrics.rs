@@ -51,7 +51,12 @@ pub const FAMILIES: [(&str, Shape, &str); 32] = [
     ),
     ("devpocket_purchases_total", Shape::CounterFromZero, "Machines bought"),
     ("devpocket_drift_total", Shape::Counter, "Changes made outside DevPocket, by what changed"),
-    ("devpocket_drift_healed_total", Shape::CounterFromZero, "Heals begun because of drift"),
+    ("devpocket_drift_healed_total", Shape::CounterFromZero, "Drift that is over"),
+    (
+        "devpocket_alarms_total",
+        Shape::Counter,
+        "What environments may need a person for, by reason",
+    ),
     ("devpocket_brakes_total", Shape::Counter, "Effects a brake or a limit held, by its code"),
     ("devpocket_store_commit_seconds", Shape::Seconds, "Time a commit took"),
     ("devpocket_store_batch_size", Shape::Sizes, "Writes that went out in one transaction"),

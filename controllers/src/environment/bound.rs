@@ -11,7 +11,9 @@ use super::draft::Draft;
 use super::observed::{Observed, evidence_from, look};
 use super::want::wanted;
 use super::world::World;
-use super::{binding, display_name, drift, install, loss, ordering, power, report, requests};
+use super::{
+    binding, display_name, drift, install, loss, ordering, power, requests, stuck, unseen,
+};
 use crate::guard::hold;
 use crate::machine::state::word_state;
 
@@ -76,6 +78,7 @@ impl<'a> Bound<'a> {
 pub(super) fn plan(draft: &mut Draft<'_, '_>, bound: &Bound<'_>, replaced: &[&Machine]) {
     let world = draft.world;
     mirror(draft, bound);
+    drift::take_over(draft, bound);
     let dead = binding::is_dead(world, bound.machine);
     if !dead {
         unbind(draft, replaced);
@@ -89,6 +92,7 @@ pub(super) fn plan(draft: &mut Draft<'_, '_>, bound: &Bound<'_>, replaced: &[&Ma
         return ordering::plan(draft, bound);
     }
     loss::ending(draft, bound);
+    loss::other_than_ordered(draft, bound);
     if bound.machine.spec.pool.is_some() {
         requests::void(draft);
         return install::first(draft, bound);
@@ -109,45 +113,9 @@ fn unbind(draft: &mut Draft<'_, '_>, replaced: &[&Machine]) {
 
 /// The machine neither runs nor is stopped.
 fn preparing(draft: &mut Draft<'_, '_>, bound: &Bound<'_>, state: MachineState) {
-    let called = bound.called();
-    let seen = bound.machine.status.seen.as_ref();
-    let word = seen.map_or("", |s| s.provider_status.as_str());
-    let since = seen.map(|s| format!(" since {}", s.since)).unwrap_or_default();
     let first = !bound.operations.iter().any(|o| o.spec.verb == Verb::Reinstall);
-    let report = &mut draft.report;
-    match state {
-        MachineState::Installing => report.not_ready(
-            Phase::Installing,
-            "Installing",
-            format!("installing: Contabo installs {called}{since}, then it starts"),
-        ),
-        MachineState::Blocked => report.not_ready(
-            Phase::Provisioning,
-            "BlockedAtContabo",
-            format!(
-                "{called} waits at Contabo ({word}{since}): an admin looks into the customer panel"
-            ),
-        ),
-        MachineState::Error => report.not_ready(
-            Phase::Error,
-            "MachineError",
-            format!(
-                "Contabo reports \"{word}\" for {called}{since}{}; nothing is repaired by itself",
-                seen.and_then(|s| s.error_message.as_deref())
-                    .map(|m| format!(", \"{m}\""))
-                    .unwrap_or_default()
-            ),
-        ),
-        _ => report.not_ready(
-            Phase::Provisioning,
-            "Provisioning",
-            format!("Contabo prepares {called}{since}; then it is installed"),
-        ),
-    }
-    if let Some(unseen) = report::unseen(&bound.observed) {
-        draft.report.message.clone_from(&unseen.message);
-        draft.report.ready = Some(unseen);
-    }
+    stuck::report(draft, bound, state);
+    unseen::report(draft, bound);
     if first && matches!(state, MachineState::Provisioning | MachineState::Installing) {
         requests::void(draft);
     }
@@ -160,10 +128,7 @@ fn preparing(draft: &mut Draft<'_, '_>, bound: &Bound<'_>, state: MachineState) 
 fn usable(draft: &mut Draft<'_, '_>, bound: &Bound<'_>) {
     let world = draft.world;
     let Observed::Present(seen, as_of) = bound.observed else {
-        draft.report.ready = report::unseen(&bound.observed);
-        draft.report.message =
-            draft.report.ready.as_ref().map(|r| r.message.clone()).unwrap_or_default();
-        return;
+        return unseen::report(draft, bound);
     };
     power::describe(draft, bound, seen);
     // Only a look that began after everything we did says what the machine needs now.

@@ -31,12 +31,23 @@ pub(super) fn converge(draft: &mut Draft<'_, '_>, bound: &Bound<'_>, seen: &Seen
         return;
     }
     let outside = !declared_anew && named_outside(draft, bound, &wanted, seen);
+    let mut told = None;
     if outside {
-        let message = format!("{} was renamed to \"{}\"", bound.called(), seen.display_name);
-        drift::note(draft, bound.machine, drift::DISPLAY_NAME, message, seen.since);
+        let message = format!(
+            "{} was renamed outside DevPocket to \"{}\"",
+            bound.called(),
+            seen.display_name
+        );
+        let what = drift::DISPLAY_NAME;
+        let noted = drift::note(draft, bound.machine, what, message.clone(), seen.since);
         if drift::only_reported(draft) {
+            if noted.new {
+                let then = "; it is left so, because spec.drift is Report";
+                draft.events.push(noted.event(&message, then));
+            }
             return;
         }
+        told = noted.new.then(|| noted.event(&message, ", giving it its name back"));
     }
     let why = if outside { "it was renamed outside DevPocket" } else { "its declared name" };
     let earlier = bound.operations.iter().copied();
@@ -54,7 +65,15 @@ pub(super) fn converge(draft: &mut Draft<'_, '_>, bound: &Bound<'_>, seen: &Seen
         approved: true,
         hold: may_issue(&world.guard(), &operation).err(),
     };
-    let event = EventDraft::normal("Renaming", step.summary.clone());
+    let event = match told {
+        Some(both) if step.hold.is_none() => both,
+        Some(mut alone) => {
+            alone.message = alone.message.replace(", giving it its name back", "");
+            draft.events.push(alone);
+            EventDraft::normal("Renaming", step.summary.clone())
+        }
+        None => EventDraft::normal("Renaming", step.summary.clone()),
+    };
     let mut writes = vec![RecordWrite::CreateOperation(Box::new(operation))];
     if declared_anew {
         // First: a rename to another name than the record's counts as no longer wanted.

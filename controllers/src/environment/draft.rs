@@ -100,7 +100,8 @@ impl<'w, 'a> Draft<'w, 'a> {
         status.observed_generation = self.world.environment.metadata.generation;
         report::write(self.world, &mut status, &self.report, &holds);
         let mut events = self.events;
-        events.extend(super::events::transitions(self.world.environment, &status));
+        let turned = super::events::transitions(self.world.environment, &status, &events);
+        events.extend(turned);
         let now = self.world.now;
         let requeue = self.wake.map(|at| {
             let left = at.duration_since(now);

@@ -13,6 +13,8 @@ use super::draft::Draft;
 use super::observed::happened;
 use super::power::reaches;
 use super::report::Says;
+use super::words::spoken;
+use crate::inventory::outside::who;
 
 pub const POWER: &str = "power";
 pub const DISPLAY_NAME: &str = "displayName";
@@ -21,7 +23,7 @@ pub const REINSTALLED: &str = "reinstalled";
 pub const VANISHED: &str = "vanished";
 
 /// Who it was, when Contabo's audits do not tell.
-pub const NOBODY_KNOWN: &str = "unknown";
+pub const NOBODY_KNOWN: &str = crate::inventory::outside::UNKNOWN;
 
 /// The condition that goes with the drift that stands.
 pub(super) fn standing(status: &EnvironmentStatus) -> Option<Says> {
@@ -37,11 +39,25 @@ pub(super) fn only_reported(draft: &Draft<'_, '_>) -> bool {
 
 /// What is as declared again is healed.
 pub(super) fn look(draft: &mut Draft<'_, '_>, bound: &Bound<'_>, seen: &Seen) {
-    if seen.power == Some(draft.world.power()) {
-        heal(draft, POWER, seen.since);
+    let called = bound.called();
+    let declared = draft.world.power();
+    if seen.power == Some(declared) {
+        heal(draft, POWER, seen.since, |drift| {
+            let ours = bound.operations.iter().any(|o| {
+                let power = matches!(o.spec.verb, Verb::Start | Verb::Stop | Verb::Shutdown);
+                power && happened(o) && o.status.issued_at.is_some_and(|at| at >= drift.since)
+            });
+            let word = match (declared, ours) {
+                (Power::Running, true) => "started again",
+                (Power::Stopped, true) => "stopped again",
+                (Power::Running, false) => "is running again, not started by DevPocket,",
+                (Power::Stopped, false) => "is stopped again, not by DevPocket,",
+            };
+            format!("{called} {word}")
+        });
     }
     if seen.display_name == bound.machine.spec.display_name {
-        heal(draft, DISPLAY_NAME, seen.since);
+        heal(draft, DISPLAY_NAME, seen.since, |_| format!("{called} carries its name again"));
     }
 }
 
@@ -69,55 +85,104 @@ pub(super) fn is_power_drift(draft: &Draft<'_, '_>, bound: &Bound<'_>, declared:
     }
 }
 
-pub(super) fn note_power(draft: &mut Draft<'_, '_>, bound: &Bound<'_>, seen: &Seen, power: Power) {
-    let declared = draft.world.power();
-    let message = format!("{} was seen {power:?}, declared is {declared:?}", bound.called());
-    note(draft, bound.machine, POWER, message, seen.since);
+/// What was done to the power outside, in words.
+pub(super) fn power_message(bound: &Bound<'_>, power: Power) -> String {
+    let did = match power {
+        Power::Running => "started",
+        Power::Stopped => "stopped",
+    };
+    format!("{} was {did} outside DevPocket", bound.called())
 }
 
-/// Records a drift, or what became known of the one that stands.
+/// A drift as it was recorded in this pass.
+pub(super) struct Noted {
+    /// Not known before.
+    pub new: bool,
+    /// Who, as far as Contabo's audits tell.
+    by: String,
+}
+
+impl Noted {
+    /// Who it was, for the end of a sentence.
+    pub fn who(&self) -> String {
+        who(&self.by)
+    }
+
+    /// The one event that tells of it, with what is done about it.
+    pub fn event(&self, message: &str, then: &str) -> EventDraft {
+        EventDraft::warning("Drift", format!("{message} {}{then}", self.who()))
+    }
+}
+
+/// Records a drift, or what became known of the one that stands. Who calls it tells it: a change
+/// outside is one event, together with what is done about it.
 pub(super) fn note(
     draft: &mut Draft<'_, '_>,
     machine: &Machine,
     what: &str,
     message: String,
     since: Timestamp,
-) {
+) -> Noted {
     let by = by(machine, what, since);
     let drift = &mut draft.status.drift;
     if let Some(stands) = drift.iter_mut().rev().find(|d| d.what == what && d.healed.is_none()) {
         if stands.by == NOBODY_KNOWN {
             stands.by = by;
         }
-        return;
+        return Noted { new: false, by: stands.by.clone() };
     }
-    let who = if by == NOBODY_KNOWN {
-        "Contabo's audits do not say by whom".to_owned()
-    } else {
-        format!("by {by}")
-    };
-    draft.events.push(EventDraft::warning("Drift", format!("{message}; {who}")));
-    drift.push(Drift { what: what.to_owned(), message, since, by, healed: None });
+    drift.push(Drift { what: what.to_owned(), message, since, by: by.clone(), healed: None });
+    trim(drift);
+    Noted { new: true, by }
+}
+
+fn trim(drift: &mut Vec<Drift>) {
     let over = drift.len().saturating_sub(DRIFT_KEPT);
     drift.drain(..over);
 }
 
-fn heal(draft: &mut Draft<'_, '_>, what: &str, at: Timestamp) {
+/// Takes over what the inventory saw come and go and this status knows nothing of: a process that
+/// dies between healing and telling must not lose the story.
+pub(super) fn take_over(draft: &mut Draft<'_, '_>, bound: &Bound<'_>) {
+    let Some(claimed) = bound.machine.spec.claim.as_ref().map(|claim| claim.at) else { return };
+    for seen in &bound.machine.status.outside {
+        let Some(healed) = seen.healed.filter(|_| seen.since >= claimed) else { continue };
+        let told = |d: &Drift| d.what == seen.what && (seen.since..=healed).contains(&d.since);
+        if draft.status.drift.iter().any(told) {
+            continue;
+        }
+        let message = format!("{}: {}", bound.called(), seen.message);
+        let drift = &mut draft.status.drift;
+        let place = drift.partition_point(|d| d.since <= seen.since);
+        if place == 0 && drift.len() >= DRIFT_KEPT {
+            continue;
+        }
+        drift.insert(place, Drift { message: message.clone(), ..seen.clone() });
+        trim(drift);
+        let text = format!(
+            "{message} outside DevPocket {}; as declared again after {}",
+            who(&seen.by),
+            spoken(healed.duration_since(seen.since))
+        );
+        draft.events.push(EventDraft::warning("Drift", text));
+    }
+}
+
+/// What stands is over, as the look that began at `at` shows.
+fn heal(draft: &mut Draft<'_, '_>, what: &str, at: Timestamp, how: impl Fn(&Drift) -> String) {
     let stands = draft.status.drift.iter_mut().filter(|d| d.what == what && d.healed.is_none());
-    let mut healed = false;
+    let mut told = None;
     for drift in stands {
-        drift.healed = Some(at.max(drift.since));
-        healed = true;
+        let at = at.max(drift.since);
+        drift.healed = Some(at);
+        told = Some(format!("{} after {}", how(drift), spoken(at.duration_since(drift.since))));
     }
-    if healed {
-        let message = format!("{what} is as declared again");
-        draft.events.push(EventDraft::normal("DriftOver", message));
-    }
+    draft.events.extend(told.map(|text| EventDraft::normal("DriftOver", text)));
 }
 
 /// Ends what no longer stands, such as drift of a machine that is bound no more.
 pub(super) fn forget(draft: &mut Draft<'_, '_>, what: &str, at: Timestamp) {
-    heal(draft, what, at);
+    heal(draft, what, at, |_| format!("{what} outside DevPocket is over"));
 }
 
 /// Who did it, by what the inventory found in Contabo's audits.

@@ -6,18 +6,23 @@ use devpocket_specs::environment::{Environment, EnvironmentStatus, conditions};
 use super::decision::EventDraft;
 
 /// Conditions whose turning true a person may have to act on.
-const ALARMS: [&str; 6] = [
+const ALARMS: [&str; 7] = [
     conditions::HELD,
     conditions::WAITING,
     conditions::STALLED,
     conditions::MACHINE_ENDING,
     conditions::DISK_REPLACED,
     conditions::MACHINE_LOST,
+    conditions::NOT_AS_ORDERED,
 ];
 
 /// Events for what differs between the recorded status and the new one. A silent Contabo is told
 /// once for the account, not here.
-pub(super) fn transitions(environment: &Environment, next: &EnvironmentStatus) -> Vec<EventDraft> {
+pub(super) fn transitions(
+    environment: &Environment,
+    next: &EnvironmentStatus,
+    told: &[EventDraft],
+) -> Vec<EventDraft> {
     let before = &environment.status.conditions;
     let mut events = Vec::new();
     for name in ALARMS {
@@ -28,7 +33,9 @@ pub(super) fn transitions(environment: &Environment, next: &EnvironmentStatus) -
     if let Some(now) = turned(before, next, conditions::PAUSED) {
         events.push(EventDraft::normal("Paused", now.message.clone()));
     }
-    if let Some(now) = turned(before, next, conditions::READY) {
+    // That a drift is over says it already.
+    let healed = told.iter().any(|event| event.reason == "DriftOver");
+    if let Some(now) = turned(before, next, conditions::READY).filter(|_| !healed) {
         events.push(EventDraft::normal("Ready", now.message.clone()));
     }
     events

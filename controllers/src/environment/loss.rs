@@ -46,7 +46,7 @@ fn lost(draft: &mut Draft<'_, '_>, bound: &Bound<'_>, called: &str) {
     };
     let message = format!("{message}. Nothing was bought instead");
     if ended.is_none() {
-        drift::note(draft, bound.machine, drift::VANISHED, message.clone(), since);
+        let _ = drift::note(draft, bound.machine, drift::VANISHED, message.clone(), since);
     }
     let reason = if ended.is_some() { "ContractEnded" } else { "MachineLost" };
     draft.report.lost = Some(Says::yes(reason, message));
@@ -80,8 +80,38 @@ pub(super) fn ending(draft: &mut Draft<'_, '_>, bound: &Bound<'_>) {
         return;
     }
     let message = format!("{message}; it was cancelled outside DevPocket");
-    drift::note(draft, bound.machine, drift::CANCELLED, message.clone(), seen.since);
+    let noted = drift::note(draft, bound.machine, drift::CANCELLED, message.clone(), seen.since);
+    let message = format!(
+        "{message} {}. A cancellation cannot be taken back here: an owner keeps what is on it, or \
+         has it taken back in Contabo's customer panel",
+        noted.who()
+    );
     draft.report.ending = Some(Says::yes("CancelledOutside", message));
+}
+
+/// An accepted order can end in another product than the one asked for. It is paid either way, so
+/// it is told and nothing else.
+pub(super) fn other_than_ordered(draft: &mut Draft<'_, '_>, bound: &Bound<'_>) {
+    let (Some(order), Some(seen)) = (&bound.machine.spec.order, &bound.machine.status.seen) else {
+        return;
+    };
+    let product = !seen.product_id.is_empty() && seen.product_id != order.product_id;
+    let region = !seen.region.is_empty() && seen.region != order.region;
+    if !product && !region {
+        return;
+    }
+    let message = format!(
+        "{} is a {} in {}, ordered and paid was a {} ({}) in {}. It is used as it is and nothing \
+         is ordered instead; an admin asks Contabo's support",
+        bound.called(),
+        seen.product_id,
+        seen.region,
+        order.product_id,
+        order.size,
+        order.region
+    );
+    let reason = codes::reason(codes::NOT_AS_ORDERED);
+    draft.report.other = Some(Says::yes(&reason, message));
 }
 
 /// Reinstalled outside: the disk is not the one that was installed. It stays so until an install
@@ -101,7 +131,8 @@ pub(super) fn disk_replaced(draft: &mut Draft<'_, '_>, bound: &Bound<'_>) {
         bound.called(),
         draft.world.environment.metadata.name
     );
-    drift::note(draft, bound.machine, drift::REINSTALLED, message.clone(), since);
+    let noted = drift::note(draft, bound.machine, drift::REINSTALLED, message.clone(), since);
+    let message = format!("{message} ({since}, {})", noted.who().trim_matches(['(', ')']));
     draft.report.replaced = Some(Says::yes("DiskReplaced", message));
 }
 

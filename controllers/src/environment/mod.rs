@@ -50,9 +50,12 @@ mod release;
 pub mod rendered;
 mod report;
 mod requests;
+mod stuck;
 #[cfg(test)]
 pub(crate) mod tests;
+mod unseen;
 mod want;
+pub mod words;
 pub mod world;
 
 pub use decision::{Decision, EventDraft, RecordWrite};

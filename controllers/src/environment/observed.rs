@@ -88,7 +88,7 @@ pub fn happened(operation: &Operation) -> bool {
 }
 
 /// HTTP answers that say for certain that nothing happened and nothing will.
-const REFUSALS: [u16; 8] = [400, 402, 403, 404, 405, 409, 415, 422];
+const REFUSALS: [u16; 7] = [400, 402, 403, 404, 405, 415, 422];
 
 /// Whether Contabo refused the call: the same one will be refused again. What was never sent, or
 /// withdrawn, is no refusal.

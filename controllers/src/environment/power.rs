@@ -94,16 +94,27 @@ pub(super) fn converge(
         requests::woken(draft, seen.power);
         return;
     };
-    let outside = drift::is_power_drift(draft, bound, declared);
-    if outside {
-        drift::note_power(draft, bound, seen, power);
+    let next = next(draft, bound, seen, as_of);
+    let mut outside = None;
+    if drift::is_power_drift(draft, bound, declared) {
+        let message = drift::power_message(bound, power);
+        let noted = drift::note(draft, bound.machine, drift::POWER, message.clone(), seen.since);
         if drift::only_reported(draft) {
+            if noted.new {
+                let then = "; it is left so, because spec.drift is Report";
+                draft.events.push(noted.event(&message, then));
+            }
             return;
         }
+        outside = Some(Outside { noted, message });
     }
-    match next(draft, bound, seen, as_of) {
-        Next::Wait(until) => draft.wake_at(until),
+    match next {
+        Next::Wait(until) => {
+            draft.events.extend(outside.and_then(|o| o.event("")));
+            draft.wake_at(until);
+        }
         Next::Held(held) => {
+            draft.events.extend(outside.and_then(|o| o.event("")));
             let verb = verb(declared);
             let step = step(bound, verb, Some(held));
             let pending =
@@ -111,6 +122,19 @@ pub(super) fn converge(
             draft.step(pending);
         }
         Next::Do(verb) => send(draft, bound, verb, outside),
+    }
+}
+
+/// A change of the power that nobody declared.
+struct Outside {
+    noted: drift::Noted,
+    message: String,
+}
+
+impl Outside {
+    /// What tells of it, the first time.
+    fn event(&self, then: &str) -> Option<EventDraft> {
+        self.noted.new.then(|| self.noted.event(&self.message, then))
     }
 }
 
@@ -130,7 +154,7 @@ fn verb(declared: Power) -> Verb {
 fn next(draft: &Draft<'_, '_>, bound: &Bound<'_>, seen: &Seen, as_of: Timestamp) -> Next {
     let world = draft.world;
     let declared = world.power();
-    let asked = requests::wake(world.environment).is_some();
+    let asked = requests::wake(world.environment).is_some() || somebody_acted(draft);
     if !asked && let Some(stalled) = still_stalled(draft, bound) {
         return Next::Held(stalled);
     }
@@ -148,7 +172,7 @@ fn next(draft: &Draft<'_, '_>, bound: &Bound<'_>, seen: &Seen, as_of: Timestamp)
             Next::Wait(until.max(world.now))
         };
     }
-    let tries = tries(bound, declared, world.now);
+    let tries = tries(bound, declared, remembered(draft));
     match tries.last().filter(|_| !asked) {
         Some(_) if tries.len() >= FLAP_TRIES => Next::Held(flaps(draft, bound, tries.len())),
         Some(last) => {
@@ -176,7 +200,7 @@ fn is_power(operation: &Operation) -> bool {
 }
 
 /// Ends of the tries to reach a power since it was last declared otherwise, within the memory.
-fn tries(bound: &Bound<'_>, declared: Power, now: Timestamp) -> Vec<Timestamp> {
+fn tries(bound: &Bound<'_>, declared: Power, from: Timestamp) -> Vec<Timestamp> {
     let mut tries: Vec<Timestamp> = bound
         .operations
         .iter()
@@ -185,10 +209,26 @@ fn tries(bound: &Bound<'_>, declared: Power, now: Timestamp) -> Vec<Timestamp> {
         .take_while(|o| reaches(o.spec.verb) == declared)
         .filter(|o| o.spec.verb != Verb::Stop)
         .filter_map(|o| o.status.ended_at)
-        .filter(|at| *at > now - FLAP_MEMORY)
+        .filter(|at| *at > from)
         .collect();
     tries.reverse();
     tries
+}
+
+/// From when on tries count: an hour back, and no further than the last time a person ended a
+/// standstill. What was given up before that is over.
+fn remembered(draft: &Draft<'_, '_>) -> Timestamp {
+    let hour = draft.world.now - FLAP_MEMORY;
+    let stalled = condition::find(&draft.world.environment.status.conditions, conditions::STALLED);
+    let over = stalled.filter(|c| c.status == condition::ConditionStatus::False);
+    over.map_or(hour, |c| c.last_transition_time.max(hour))
+}
+
+/// Whether it was given up and the declaration changed since.
+fn somebody_acted(draft: &Draft<'_, '_>) -> bool {
+    let environment = draft.world.environment;
+    condition::is_true(&environment.status.conditions, conditions::STALLED)
+        && environment.status.observed_generation != environment.metadata.generation
 }
 
 /// The power a call leads to.
@@ -215,14 +255,20 @@ fn still_stalled(draft: &Draft<'_, '_>, bound: &Bound<'_>) -> Option<Hold> {
 
 fn flaps(draft: &Draft<'_, '_>, bound: &Bound<'_>, tries: usize) -> Hold {
     let (did, back) = words(draft.world.power());
+    let (accept, again) = match draft.world.power() {
+        Power::Running => ("stop", "start"),
+        Power::Stopped => ("start", "stop"),
+    };
     let name = &draft.world.environment.metadata.name;
     hold(
         StandstillKind::Stalled,
         codes::POWER_FLAPPING,
         format!(
-            "{} was {did} {tries} times within an hour and is {back} again; it is left as it is. \
-             Accept it, or wake env/{name} for one more try",
-            bound.called()
+            "{} was {did} {tries} times within an hour and is {back} again, since {}; it is left \
+             as it is. Accept it with `devpocket {accept} {name}`; after that `devpocket {again} \
+             {name}` tries once more",
+            bound.called(),
+            bound.machine.status.seen.as_ref().map_or(draft.world.now, |seen| seen.since),
         ),
     )
 }
@@ -259,7 +305,7 @@ fn after_refusals(draft: &Draft<'_, '_>, bound: &Bound<'_>, asked: bool) -> Opti
         .filter(|o| is_power(o) && o.spec.verb != Verb::Restart)
         .take_while(|o| reaches(o.spec.verb) == declared)
         .take_while(|o| o.status.phase == OperationPhase::Rejected && o.status.code.is_some())
-        .filter(|o| o.status.ended_at.is_some_and(|at| at > world.now - FLAP_MEMORY))
+        .filter(|o| o.status.ended_at.is_some_and(|at| at > remembered(draft)))
         .collect();
     let last = refused.first()?;
     if refused.len() >= REFUSED_TRIES && !asked {
@@ -268,7 +314,7 @@ fn after_refusals(draft: &Draft<'_, '_>, bound: &Bound<'_>, asked: bool) -> Opti
             codes::REFUSED,
             format!(
                 "Contabo refused to {} {} {REFUSED_TRIES} times ({}); it is not tried again by \
-                 itself",
+                 itself. It is tried once more when the environment is edited",
                 last.spec.verb.word(),
                 bound.called(),
                 last.status.message
@@ -306,28 +352,33 @@ fn step(bound: &Bound<'_>, verb: Verb, hold: Option<Hold>) -> Step {
     }
 }
 
-fn send(draft: &mut Draft<'_, '_>, bound: &Bound<'_>, verb: Verb, outside: bool) {
+fn send(draft: &mut Draft<'_, '_>, bound: &Bound<'_>, verb: Verb, outside: Option<Outside>) {
     let world = draft.world;
     let declared = world.power();
     let asked = requests::wake(world.environment);
-    let why = match (outside, verb) {
+    let why = match (&outside, verb) {
         (_, Verb::Stop) => "it did not power itself off when asked".to_owned(),
-        (true, _) => format!("declared is {declared:?}; it was changed outside DevPocket"),
-        (false, _) => format!("declared is {declared:?}"),
+        (Some(outside), _) => format!("{}, declared is {declared:?}", outside.message),
+        (None, _) => format!("declared is {declared:?}"),
     };
     let earlier = bound.operations.iter().copied();
     let mut operation = intent::planned(bound.machine, verb, why.clone(), earlier);
     operation.spec.power = Some(declared);
-    operation.spec.by_person = !outside || asked.is_some();
+    operation.spec.by_person = outside.is_none() || asked.is_some();
     operation.spec.request = asked.map(str::to_owned);
     let step = step(bound, verb, may_issue(&world.guard(), &operation).err());
-    let event = EventDraft::normal(
-        match verb {
-            Verb::Start => "Starting",
-            _ => "Stopping",
-        },
-        format!("{}: {why}", step.summary),
-    );
+    let (reason, then) = match verb {
+        Verb::Start => ("Starting", ", starting it again"),
+        _ => ("Stopping", ", stopping it again"),
+    };
+    // One event for what happened and what is done about it.
+    let event = match outside.and_then(|o| o.event(if step.hold.is_none() { then } else { "" })) {
+        Some(both) if step.hold.is_none() => both,
+        alone => {
+            draft.events.extend(alone);
+            EventDraft::normal(reason, format!("{}: {why}", step.summary))
+        }
+    };
     draft.step(Pending {
         step,
         implied: Implied::TheRecord,

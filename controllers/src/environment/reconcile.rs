@@ -201,11 +201,15 @@ impl EnvironmentReconciler {
         let involved = Involved::of(environment);
         for event in events {
             let severity = if event.warning { Severity::Warning } else { Severity::Normal };
-            if event.reason == "Drift" {
+            if event.reason == "DriftOver" {
                 metrics::counter!("devpocket_drift_healed_total").increment(1);
             }
             if let Some(code) = codes::brake(&event.reason).filter(|_| event.warning) {
                 metrics::counter!("devpocket_brakes_total", "code" => code).increment(1);
+            }
+            if event.warning || event.reason == "Paused" {
+                metrics::counter!("devpocket_alarms_total", "reason" => event.reason.clone())
+                    .increment(1);
             }
             self.term.recorder.event(&involved, severity, &event.reason, &event.message).await;
         }

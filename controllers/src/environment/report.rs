@@ -5,7 +5,6 @@ use devpocket_specs::condition::{self, Condition, ConditionStatus};
 use devpocket_specs::environment::{EnvironmentStatus, Phase, conditions};
 use devpocket_specs::plan::{Hold, StandstillKind};
 
-use super::observed::Observed;
 use super::world::World;
 use crate::guard::{account_hold, codes, sight_hold};
 
@@ -46,6 +45,8 @@ pub(super) struct Report {
     pub ending: Option<Says>,
     pub replaced: Option<Says>,
     pub lost: Option<Says>,
+    /// Another machine than the one ordered.
+    pub other: Option<Says>,
 }
 
 impl Report {
@@ -95,6 +96,7 @@ pub(super) fn write(
     optional(world, status, conditions::MACHINE_ENDING, report.ending.clone());
     optional(world, status, conditions::DISK_REPLACED, report.replaced.clone());
     optional(world, status, conditions::MACHINE_LOST, report.lost.clone());
+    optional(world, status, conditions::NOT_AS_ORDERED, report.other.clone());
     optional(world, status, conditions::DRIFTED, super::drift::standing(status));
 }
 
@@ -131,17 +133,6 @@ pub(super) fn silence(world: &World<'_>) -> Option<Hold> {
     let guard = world.guard();
     let unknown = |held: Result<(), Hold>| held.err().filter(|h| h.kind == StandstillKind::Unknown);
     unknown(account_hold(&guard)).or_else(|| unknown(sight_hold(&guard)))
-}
-
-/// The condition that goes with a machine that is neither seen nor proved to be gone.
-pub(super) fn unseen<T>(observed: &Observed<T>) -> Option<Says> {
-    matches!(observed, Observed::Unknown).then(|| {
-        Says::new(
-            ConditionStatus::Unknown,
-            "MachineNotSeen",
-            "the machine is missing from Contabo's list; whether it is gone is being found out",
-        )
-    })
 }
 
 fn optional(world: &World<'_>, status: &mut EnvironmentStatus, name: &str, says: Option<Says>) {

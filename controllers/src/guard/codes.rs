@@ -55,6 +55,16 @@ pub const UNDELETE_MISMATCH: &str = "undelete-mismatch";
 pub const POWER_FLAPPING: &str = "power-flapping";
 /// Contabo keeps refusing a call.
 pub const REFUSED: &str = "refused";
+/// Contabo waits for money, stock or a person before it makes the machine ready.
+pub const BLOCKED_AT_CONTABO: &str = "blocked-at-contabo";
+/// Contabo has been preparing or installing for far longer than usual.
+pub const STUCK_AT_CONTABO: &str = "stuck-at-contabo";
+/// Contabo reports an error, or a status that means neither on nor off.
+pub const MACHINE_ERROR: &str = "machine-error";
+/// Contabo delivered another product, or another region, than was ordered.
+pub const NOT_AS_ORDERED: &str = "not-as-ordered";
+/// A released machine was never seen to be wiped.
+pub const WIPE_UNPROVED: &str = "wipe-unproved";
 /// Another step of the same machine is under way.
 pub const UNDER_WAY: &str = "under-way";
 

@@ -30,7 +30,8 @@ impl Trust {
         match self {
             Trust::Trusted => String::new(),
             Trust::Partial => "The list of machines is incomplete: pages are missing or do not \
-                               agree. Nothing is bought, wiped or cancelled from it"
+                               agree. Nothing is bought, wiped or cancelled from it; it is read \
+                               again every minute"
                 .into(),
             Trust::MassVanish { missing, known } => format!(
                 "{missing} of {known} machines are missing from the list at once. Nothing is \

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use crate::cloud::CloudError;
 use crate::guard::codes;
+use crate::manager::settings::SIGN_IN_PERIOD;
 
 /// Differences named at most; the rest is counted.
 pub const DIFFERENCES_KEPT: usize = 100;
@@ -26,18 +27,28 @@ const OWN_HOLDS: [&str; 5] = [
 /// Contabo could not be asked. Since when, and nothing that changes with every attempt: a silence
 /// of two hours is one write and one event.
 pub fn unreachable(status: &mut InstallationStatus, error: &CloudError, now: Timestamp) {
-    let (code, what) = match error {
+    let (code, message) = match error {
         CloudError::SignIn { message } => (
             codes::CONTABO_SIGN_IN,
-            format!("Contabo does not accept these credentials: {message}"),
+            format!(
+                "Contabo does not accept these credentials since {now} ({message}). Nothing is \
+                 changed meanwhile; it is asked again every {} min. An admin corrects the \
+                 CONTABO_* settings (the password is the API password of the customer panel)",
+                SIGN_IN_PERIOD.as_secs() / 60
+            ),
         ),
-        other => (codes::CONTABO_SILENT, format!("Contabo does not answer: {other}")),
+        other => (
+            codes::CONTABO_SILENT,
+            format!(
+                "Contabo does not answer since {now} ({other}). Nothing is changed meanwhile and \
+                 everything keeps its last known state; it is asked again every minute"
+            ),
+        ),
     };
     let reason = codes::reason(code);
     let current = condition::find(&status.conditions, conditions::CONTABO_REACHABLE);
     let known = current.is_some_and(|c| c.status == ConditionStatus::False && c.reason == reason);
     if !known {
-        let message = format!("{what} (since {now})");
         set(status, conditions::CONTABO_REACHABLE, ConditionStatus::False, &reason, &message, now);
         lift(status, codes::CONTABO_SIGN_IN);
         lift(status, codes::CONTABO_SILENT);

@@ -107,6 +107,15 @@ pub fn left_out(machine: &Machine, look: &Look) -> Folded {
 /// More sweeps than this add nothing to the proof, and would cost a write for each.
 const MISSING_SWEEPS_KEPT: u32 = 1_000_000;
 
+/// Contabo answered 404 for the id while the list could not be trusted: counts as no list without
+/// it, and explains why the next one leaves it out.
+pub fn asked_for(machine: &Machine, as_of: Timestamp) -> MachineStatus {
+    let mut status = machine.status.clone();
+    let nothing = Missing { since: as_of, latest: as_of, sweeps: 0, not_found: None };
+    status.missing.get_or_insert(nothing).not_found.get_or_insert(as_of);
+    status
+}
+
 /// Contabo answered 404 for the id.
 pub fn not_found(machine: &Machine, as_of: Timestamp) -> MachineStatus {
     let mut status = machine.status.clone();

@@ -71,16 +71,24 @@ pub struct Change {
     pub heals: bool,
 }
 
-/// What changed between two looks at a machine of ours.
-pub fn changes(machine: &Machine, before: &Seen, now: &Seen) -> Vec<Change> {
+/// What changed between two looks at a machine of ours. `declared`: the power its environment wants,
+/// if it has one.
+pub fn changes(
+    machine: &Machine,
+    before: &Seen,
+    now: &Seen,
+    declared: Option<Power>,
+) -> Vec<Change> {
     let mut changes = Vec::new();
     let mut note = |what, message: String, heals| changes.push(Change { what, message, heals });
     match (before.power, now.power) {
         (Some(Power::Running), Some(Power::Stopped)) => {
-            note(What::Power, "it was running and is stopped".into(), false);
+            let back = declared == Some(Power::Stopped);
+            note(What::Power, "it was running and is stopped".into(), back);
         }
         (Some(Power::Stopped), Some(Power::Running)) => {
-            note(What::Power, "it was stopped and is running".into(), false);
+            let back = declared == Some(Power::Running);
+            note(What::Power, "it was stopped and is running".into(), back);
         }
         _ => {}
     }
@@ -125,6 +133,14 @@ pub fn author<'a>(audits: &'a [Audit], ours: &[&Operation], from: Timestamp) -> 
         .filter(|audit| audit.at >= from - AUDIT_SLACK && !own(audit))
         .max_by_key(|audit| (audit.at, audit.id))
         .map_or(UNKNOWN, |audit| audit.username.as_str())
+}
+
+/// Who, for the end of a sentence.
+pub fn who(by: &str) -> String {
+    match by {
+        UNKNOWN => "(customer panel or the machine itself)".to_owned(),
+        by => format!("by {by}"),
+    }
 }
 
 /// Adds a change to those the record keeps.

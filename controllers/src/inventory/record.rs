@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use devpocket_specs::environment::Power;
 use devpocket_specs::kind::Kind;
 use devpocket_specs::machine::{Machine, MachineSpec, MachineStatus};
 use devpocket_specs::metadata::ObjectMeta;
 use devpocket_specs::object::{Key, Resource};
-use devpocket_specs::operation::Operation;
+use devpocket_specs::operation::{Operation, OperationPhase};
 use jiff::Timestamp;
 
 use super::list::List;
@@ -17,6 +18,7 @@ use super::run::{Around, Inventory, InventoryError};
 use super::sweep::ASKED_PER_PASS;
 use crate::client::ClientError;
 use crate::cloud::{Audit, AuditQuery, Instance};
+use crate::environment::effective_power;
 use crate::operation::token;
 use crate::runtime::{Involved, Severity};
 use crate::store::Revision;
@@ -102,7 +104,8 @@ impl Inventory {
         let changing = around.records().in_transition(self.term.now());
         let ids: Vec<i64> = changing.iter().map(|(_, id)| *id).collect();
         let asked = self.ask_some(&ids).await;
-        let nothing = List { as_of: self.term.now(), instances: BTreeMap::new(), flaw: None };
+        let flaw = Some("only single machines were looked at".to_owned());
+        let nothing = List { as_of: self.term.now(), instances: BTreeMap::new(), flaw };
         self.write_looks(around, &nothing, &asked, false).await?;
         Ok(())
     }
@@ -200,14 +203,11 @@ impl Inventory {
         if !machine.spec.managed || !look::differs(before, &now) {
             return;
         }
-        let ours: Vec<&Operation> = around
-            .operations
-            .iter()
-            .map(Arc::as_ref)
-            .filter(|o| o.spec.machine == machine.metadata.name)
-            .collect();
+        let ours = self.operations_now(machine).await;
+        let ours: Vec<&Operation> = ours.iter().map(Arc::as_ref).collect();
         let last_look = around.installation.status.sweep.as_ref().map_or(before.since, |s| s.as_of);
-        for change in outside::changes(machine, before, &now) {
+        let declared = self.declared_power(machine);
+        for change in outside::changes(machine, before, &now, declared) {
             if change.heals || outside::is_ours(change.what, &ours, &now) {
                 outside::heal(&mut status.outside, change.what, now.since);
                 continue;
@@ -216,10 +216,33 @@ impl Inventory {
             let by = outside::author(&audits, &ours, last_look.max(before.since));
             outside::keep(&mut status.outside, &change, by, now.since);
             metrics::counter!("devpocket_drift_total", "what" => change.what.word()).increment(1);
-            let text = format!("{}, by {by}", change.message);
-            let about = Involved::of(&**machine);
-            self.term.recorder.event(&about, Severity::Warning, "ChangedOutside", &text).await;
+            // Of a machine in use its environment tells, with what is done about it.
+            if machine.spec.claim.is_none() {
+                let text = format!("{} outside DevPocket {}", change.message, outside::who(by));
+                let about = Involved::of(&**machine);
+                self.term.recorder.event(&about, Severity::Warning, "ChangedOutside", &text).await;
+            }
         }
+    }
+
+    /// The operations on a machine as of now: one that was only planned when this look began may
+    /// have been sent since, and what the look shows is then its effect and nobody else's.
+    async fn operations_now(&self, machine: &Machine) -> Vec<Arc<Operation>> {
+        let mut operations = self.term.mirrors.operations_on(&machine.metadata.name);
+        for operation in &mut operations {
+            if operation.status.phase == OperationPhase::Planned
+                && let Ok(Some(now)) = self.term.client.get::<Operation>(&operation.key()).await
+            {
+                *operation = Arc::new(now);
+            }
+        }
+        operations
+    }
+
+    fn declared_power(&self, machine: &Machine) -> Option<Power> {
+        let holder = crate::operation::intent::environment_of(machine)?;
+        let environment = self.term.mirrors.environment(&holder)?;
+        Some(effective_power(&environment).power)
     }
 
     async fn audits(
@@ -269,8 +292,14 @@ fn fold(
         if let Some(instance) = answer {
             return Some(look::present(machine, instance, &look).status);
         }
-        if !trusted || list.instances.contains_key(&id) {
+        if list.instances.contains_key(&id) {
             return None;
+        }
+        if !trusted {
+            // A list that is whole and misses too much proves nothing by itself; that Contabo does
+            // not know the machine when asked for it explains one absence.
+            let asked = || look::asked_for(machine, *as_of);
+            return list.is_complete().then(asked);
         }
         let counted = Machine {
             status: look::left_out(machine, &from_list).status,

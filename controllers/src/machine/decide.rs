@@ -66,6 +66,8 @@ pub enum Step {
     Plan { verb: Verb, reason: String },
     /// A person must decide first.
     Hold(Hold),
+    /// Given up: a person is needed, or time.
+    Stall(Hold),
     /// The wipe was seen to begin.
     NoteWipe { message: String },
     /// The record is no longer needed.

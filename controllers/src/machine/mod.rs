@@ -12,4 +12,7 @@ pub mod term;
 /// Condition type on a machine: it was seen installing for the wipe its message names.
 pub const WIPE_SEEN: &str = "WipeSeen";
 
+/// Condition type on a machine: tried several times and given up; its message says what ends it.
+pub const STALLED: &str = "Stalled";
+
 pub use reconcile::MachineReconciler;

@@ -11,9 +11,10 @@ use devpocket_specs::metadata::names;
 use devpocket_specs::object::{Key, Resource};
 use devpocket_specs::operation::{Operation, Verb};
 
-use super::WIPE_SEEN;
 use super::decide::{Step, World, decide};
+use super::{STALLED, WIPE_SEEN};
 use crate::client::{ClientError, same};
+use crate::guard::codes;
 use crate::manager::term::Term;
 use crate::operation::intent::planned;
 use crate::operation::token;
@@ -99,7 +100,9 @@ impl MachineReconciler {
                 self.status(&next).await?;
             }
             Step::NoteWipe { message } => {
-                condition::set(&mut next.status.conditions, self.wipe_seen(message));
+                let conditions = &mut next.status.conditions;
+                conditions.retain(|c| c.r#type != STALLED);
+                condition::set(conditions, self.says(WIPE_SEEN, "Installing", &message));
                 self.status(&next).await?;
             }
             Step::Hold(hold) => {
@@ -108,6 +111,16 @@ impl MachineReconciler {
                     self.status(&next).await?;
                     self.tell(machine, Severity::Warning, "PurchaseUndecided", &hold.message).await;
                 }
+            }
+            Step::Stall(hold) => {
+                let reason = codes::reason(&hold.code);
+                condition::set(
+                    &mut next.status.conditions,
+                    self.says(STALLED, &reason, &hold.message),
+                );
+                self.status(&next).await?;
+                metrics::counter!("devpocket_brakes_total", "code" => hold.code).increment(1);
+                self.tell(machine, Severity::Warning, &reason, &hold.message).await;
             }
             Step::SetPaidThrough { date, renewed } => {
                 next.spec.paid_through = date;
@@ -198,12 +211,12 @@ impl MachineReconciler {
         Ok(Outcome::Done)
     }
 
-    fn wipe_seen(&self, operation: String) -> Condition {
+    fn says(&self, kind: &str, reason: &str, message: &str) -> Condition {
         Condition {
-            r#type: WIPE_SEEN.into(),
+            r#type: kind.into(),
             status: ConditionStatus::True,
-            reason: "Installing".into(),
-            message: operation,
+            reason: reason.into(),
+            message: message.into(),
             last_transition_time: self.term.now(),
             observed_generation: None,
         }

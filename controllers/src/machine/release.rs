@@ -1,12 +1,15 @@
 //! The timeline of a machine nobody holds.
 
+use devpocket_specs::condition;
 use devpocket_specs::environment::{Power, Reclaim};
 use devpocket_specs::machine::{Machine, MachineState, Pool, Release};
 use devpocket_specs::operation::{Operation, OperationPhase, Resolution, Verb};
+use devpocket_specs::plan::StandstillKind;
 use jiff::{SignedDuration, Timestamp};
 
 use super::decide::{Step, World, backoff, before};
 use super::state::latest;
+use crate::guard::{codes, hold};
 use crate::operation::evidence::{as_of, believable_from};
 use crate::operation::intent::is_created_since;
 use crate::operation::transition::after;
@@ -155,8 +158,11 @@ fn prove(world: &World<'_>, last: &Operation, wipes: usize) -> Step {
     let deadline = believable_from(&last.status, world.installation)
         .checked_add(settle)
         .unwrap_or(Timestamp::MAX);
-    if noted || as_of(machine, world.installation) < deadline || wipes >= WIPES_LIMIT {
+    if noted || as_of(machine, world.installation) < deadline {
         return Step::Rest { until: None };
+    }
+    if wipes >= WIPES_LIMIT {
+        return unproved(world);
     }
     Step::Plan {
         verb: Verb::Reinstall,
@@ -164,9 +170,35 @@ fn prove(world: &World<'_>, last: &Operation, wipes: usize) -> Step {
     }
 }
 
+/// Every wipe was accepted and none was seen. It is nobody's to claim as long as it may hold
+/// somebody's data; its contract still ends in time.
+fn unproved(world: &World<'_>) -> Step {
+    let machine = world.machine;
+    let next = |at: Option<Timestamp>| Step::Rest { until: at };
+    let release = machine.spec.release.as_ref();
+    let cancelled = release.and_then(|release| next_cancel(machine, release, world.now));
+    if condition::is_true(&machine.status.conditions, super::STALLED) {
+        return next(cancelled);
+    }
+    let ends = machine
+        .spec
+        .paid_through
+        .map(|day| format!("; else it is cancelled to {day}"))
+        .unwrap_or_default();
+    Step::Stall(hold(
+        StandstillKind::Stalled,
+        codes::WIPE_UNPROVED,
+        format!(
+            "Contabo accepted {WIPES_LIMIT} wipes and was never seen to install, since {}: its \
+             disk may still hold data, so nobody can claim it. An admin installs it anew in \
+             Contabo's customer panel, which counts when it is seen{ends}",
+            world.now
+        ),
+    ))
+}
+
 /// The wipe the machine was seen installing for.
 fn wipe_note(machine: &Machine) -> Option<&str> {
-    use devpocket_specs::condition;
     condition::find(&machine.status.conditions, super::WIPE_SEEN).map(|c| c.message.as_str())
 }
 

@@ -1,5 +1,6 @@
 //! What Contabo's status words mean, and where a machine stands.
 
+use devpocket_specs::condition;
 use devpocket_specs::environment::Power;
 use devpocket_specs::installation::Installation;
 use devpocket_specs::machine::{Machine, MachineState};
@@ -77,7 +78,9 @@ pub fn state(
         if machine.spec.release.is_some() {
             let wiping = machine.status.state == MachineState::Wiping;
             let state = if wiping { MachineState::Wiping } else { MachineState::Released };
-            return (state, message);
+            let stalled = condition::find(&machine.status.conditions, super::STALLED);
+            let stalled = stalled.filter(|_| wiping).map(|c| c.message.clone());
+            return (state, stalled.unwrap_or(message));
         }
     }
     (word_state(&seen.provider_status), message)

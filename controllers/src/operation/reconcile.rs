@@ -89,6 +89,10 @@ impl OperationReconciler {
             Decision::Behind { .. } => Ok(Outcome::After(LOOK_AGAIN)),
             Decision::Withdraw { message } => self.withdraw(&around.operation, &message).await,
             Decision::Lose { message } => {
+                let left = self.wait_out(&around.operation);
+                if !left.is_zero() {
+                    return Ok(Outcome::After(left));
+                }
                 let mut lost = Operation::clone(&around.operation);
                 transition::lose(&mut lost.status, &message, self.term.now());
                 self.write(&lost).await?;
@@ -97,6 +101,16 @@ impl OperationReconciler {
             Decision::Look => self.look(&around).await,
             Decision::Issue => self.issue(&around).await,
         }
+    }
+
+    /// What another leader issued is left alone for the length of a call from the start of this
+    /// term, whatever the deadline in the record says: that was written by another clock.
+    fn wait_out(&self, operation: &Operation) -> Duration {
+        let leader = &self.term.leader;
+        if operation.status.issued_epoch == i64::from(leader.epoch()) {
+            return Duration::ZERO;
+        }
+        leader.wait_out(self.term.settings.call_timeout)
     }
 
     fn around(&self, key: &Key) -> Option<Around> {

@@ -43,19 +43,47 @@ pub async fn answered(recorder: &Recorder, operation: &Operation) {
         "verb" => verb.word(), "outcome" => word(status.phase)
     )
     .increment(1);
-    let (severity, reason) = match status.phase {
-        OperationPhase::Succeeded => (Severity::Normal, format!("{verb:?}Accepted")),
-        OperationPhase::Rejected => (Severity::Warning, format!("{verb:?}Refused")),
-        _ => (Severity::Warning, format!("{verb:?}Unanswered")),
-    };
-    let message = match status.phase {
-        OperationPhase::Succeeded if verb == Verb::Purchase => purchased(operation),
-        OperationPhase::Succeeded => format!("{}: {}", verb.word(), operation.spec.reason),
-        OperationPhase::Rejected => format!("{} did not happen: {}", verb.word(), status.message),
-        _ => format!("it is not known whether {} happened: {}", verb.word(), status.message),
+    let Some((severity, reason, message)) = told(operation) else {
+        log(operation, &format!("{}: {}", verb.word(), word(status.phase)));
+        return;
     };
     log(operation, &message);
     recorder.event(&involved(operation), severity, &reason, &message).await;
+}
+
+/// What is told of an answer. Nothing where the environment's own events tell it: what it planned,
+/// and what the next look shows of it.
+fn told(operation: &Operation) -> Option<(Severity, String, String)> {
+    let (spec, status) = (&operation.spec, &operation.status);
+    let verb = spec.verb;
+    let (word, said) = (verb.word(), &status.message);
+    Some(match status.phase {
+        OperationPhase::Succeeded => {
+            let text = match verb {
+                Verb::Purchase => purchased(operation),
+                Verb::Cancel if said.is_empty() => format!("cancelled: {}", spec.reason),
+                Verb::Cancel => format!("cancelled, {said}: {}", spec.reason),
+                _ if spec.environment.is_some() => return None,
+                Verb::Reinstall => format!("being wiped: {}", spec.reason),
+                Verb::Stop => format!("being stopped, its disk untouched: {}", spec.reason),
+                _ => format!("{word}: {}", spec.reason),
+            };
+            (Severity::Normal, format!("{verb:?}Accepted"), text)
+        }
+        OperationPhase::Rejected => {
+            let text = format!("{word} did not happen, nothing was changed: {said}");
+            (Severity::Warning, format!("{verb:?}Refused"), text)
+        }
+        _ => {
+            let how = if verb.is_repeatable() {
+                "the next looks at the machine tell"
+            } else {
+                "it is not sent again before Contabo's audits and lists tell"
+            };
+            let text = format!("it is not known whether {word} happened ({said}); {how}");
+            (Severity::Warning, format!("{verb:?}Unanswered"), text)
+        }
+    })
 }
 
 pub async fn resolved(recorder: &Recorder, operation: &Operation) {
@@ -70,7 +98,7 @@ pub async fn resolved(recorder: &Recorder, operation: &Operation) {
         metrics::counter!("devpocket_purchases_total").increment(1);
     }
     let message = format!(
-        "{} {}: {}",
+        "it is known now that {} {}: {}",
         verb.word(),
         if happened { "happened" } else { "did not happen" },
         operation.status.message
@@ -91,8 +119,8 @@ fn purchased(operation: &Operation) -> String {
     metrics::counter!("devpocket_purchases_total").increment(1);
     let id = operation.status.instance_id.unwrap_or_default();
     match &operation.spec.spends {
-        Some(money) => format!("bought instance {id} for {money}"),
-        None => format!("bought instance {id}"),
+        Some(money) => format!("ordered instance {id} for {money}; it is paid and cannot go back"),
+        None => format!("ordered instance {id}; it is paid and cannot go back"),
     }
 }
 

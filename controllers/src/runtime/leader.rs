@@ -99,6 +99,8 @@ struct Term {
     fence: Fence,
     succession: Succession,
     lost: CancellationToken,
+    /// Monotonic time at which the lease became ours.
+    began: Duration,
     /// Monotonic time up to which the lease is ours.
     deadline: Mutex<Duration>,
 }
@@ -122,7 +124,8 @@ impl LeaderHandle {
         let fence = Fence { lease, epoch };
         let lost = CancellationToken::new();
         let deadline = Mutex::new(deadline);
-        LeaderHandle { term: Arc::new(Term { fence, succession, lost, deadline }), clock }
+        let began = clock.monotonic();
+        LeaderHandle { term: Arc::new(Term { fence, succession, lost, began, deadline }), clock }
     }
 
     /// The number of this term. Later terms have higher ones.
@@ -140,11 +143,14 @@ impl LeaderHandle {
         &self.term.succession
     }
 
-    /// How long to leave alone what the last leader had under way: the duration of its lease, if
-    /// it fell silent, else nothing.
-    pub fn wait_out(&self) -> Duration {
+    /// How much longer to leave alone what a leader who fell silent had under way, given the
+    /// timeout of its calls: its lease has run out, and what it sent at the end of it may still
+    /// arrive. Counted on our clock, since the silent one's may show another time.
+    pub fn wait_out(&self, call_timeout: Duration) -> Duration {
         match self.term.succession {
-            Succession::Expired { duration, .. } => duration,
+            Succession::Expired { .. } => {
+                (self.term.began + call_timeout).saturating_sub(self.clock.monotonic())
+            }
             Succession::First | Succession::Released | Succession::Own => Duration::ZERO,
         }
     }

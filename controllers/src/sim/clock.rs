@@ -6,11 +6,11 @@
 
 #![allow(clippy::disallowed_methods, reason = "the one place where tokio's virtual time is read")]
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -41,6 +41,26 @@ impl Clock for VirtualClock {
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
         Box::pin(tokio::time::sleep(duration))
+    }
+}
+
+/// A clock whose wall time is ahead of another's, and whose seconds are as long.
+pub struct Ahead {
+    pub of: Arc<dyn Clock>,
+    pub by: SignedDuration,
+}
+
+impl Clock for Ahead {
+    fn now(&self) -> Timestamp {
+        self.of.now() + self.by
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.of.monotonic()
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        self.of.sleep(duration)
     }
 }
 

@@ -116,6 +116,8 @@ fn judge(reply: Reply, name: OperationName) -> Result<Reply, CloudError> {
     };
     Err(match code {
         401 => CloudError::SignIn { message },
+        // 409 to a change may be about the change itself: it is no plain refusal.
+        409 if name.is_mutation() => CloudError::Unknown { message, code: Some(code) },
         400..=428 => CloudError::Rejected { code, message },
         _ if name.is_mutation() => CloudError::Unknown { message, code: Some(code) },
         429 => CloudError::Throttled { retry_after: Duration::from_secs(30) },

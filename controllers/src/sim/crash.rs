@@ -1,12 +1,13 @@
-//! Killing a process at a point: just before a step takes effect ("not done"), or just after
-//! ("done").
+//! Striking a process at a point: just before a step takes effect ("not done"), or just after
+//! ("done"). By default it is killed there; what else can befall it is the caller's.
 //!
 //! The steps are the mutating calls of the cloud and the writes to the store, counted together in
 //! the order in which they happen. A deterministic run counts the same ones each time, so "the
 //! seventh step" means the same step in every run up to there.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use devpocket_specs::kind::Kind;
 use tokio::sync::Notify;
@@ -14,14 +15,14 @@ use tokio::sync::Notify;
 use super::store::{Verdict, WriteProbe};
 use crate::store::{Stored, Write};
 
-/// Which side of the step the process is killed on.
+/// Which side of the step the process is struck on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
     NotDone,
     Done,
 }
 
-/// Where to kill.
+/// Where to strike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Point {
     /// 1 is the first step counted.
@@ -29,9 +30,30 @@ pub struct Point {
     pub side: Side,
 }
 
+/// What befalls the process at the point.
+#[derive(Clone, Default)]
+pub enum Blow {
+    /// It is killed: nothing it had begun goes on.
+    #[default]
+    Kill,
+    /// This happens, at that very moment, and the process goes on.
+    Meet(Arc<dyn Fn() + Send + Sync>),
+}
+
+impl fmt::Debug for Blow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Blow::Kill => "Kill",
+            Blow::Meet(_) => "Meet",
+        })
+    }
+}
+
 #[derive(Debug, Default)]
 struct State {
     counting: bool,
+    blow: Blow,
+    struck: bool,
     steps: Vec<String>,
     /// Steps that have begun and not ended, by what they change: others may come in between.
     begun: BTreeMap<String, usize>,
@@ -47,10 +69,20 @@ pub struct Switch {
 }
 
 impl Switch {
-    /// Counts from here on; trips at the point, if there is one.
+    /// Counts from here on; kills at the point, if there is one.
     pub fn arm(&self, point: Option<Point>) {
+        self.arm_with(point, Blow::Kill);
+    }
+
+    /// Counts from here on; strikes at the point, if there is one.
+    pub fn arm_with(&self, point: Option<Point>, blow: Blow) {
         let mut state = self.lock();
-        *state = State { counting: true, point, ..State::default() };
+        *state = State { counting: true, point, blow, ..State::default() };
+    }
+
+    /// Whether the point was reached since it was armed.
+    pub fn is_struck(&self) -> bool {
+        self.lock().struck
     }
 
     /// Neither counts nor trips from here on; the steps counted, in order.
@@ -125,6 +157,12 @@ impl Switch {
             return false;
         }
         state.point = None;
+        state.struck = true;
+        if let Blow::Meet(what) = state.blow.clone() {
+            drop(state);
+            what();
+            return false;
+        }
         state.tripped = true;
         drop(state);
         self.pulled.notify_waiters();

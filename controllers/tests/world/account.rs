@@ -42,6 +42,17 @@ async fn two_silent_hours_are_one_condition_one_event_and_no_damage() {
     let writes = written.iter().filter(|c| c.key.kind != Kind::Lease).count();
     assert!(writes <= 3, "silence is written once, not over and over: {written:?}");
     assert!(world.is_ready("web"), "Ready keeps its last value");
+    let ready = |w: &World| {
+        let status = w.environment("web").unwrap().status;
+        condition::find(&status.conditions, "Ready").unwrap().last_transition_time
+    };
+    assert!(ready(&world) < until - SignedDuration::from_hours(2), "and since when it had it");
+    let status = world.environment("web").unwrap().status;
+    let unseen = condition::find(&status.conditions, "Unobserved").unwrap();
+    assert_eq!((unseen.status, unseen.reason.as_str()), (ConditionStatus::True, "ContaboSilent"));
+    assert!(status.message.contains("Contabo does not answer since "), "{}", status.message);
+    let asked = world.calls(OperationName::Grant) + world.calls(OperationName::ListInstances);
+    assert!(asked < 400, "asked about once a minute, not in a hot loop: {asked}");
     world.pass(20 * MINUTE).await;
     assert_eq!(is(&world, conditions::CONTABO_REACHABLE), ConditionStatus::True);
     assert_eq!(events(&world, "ContaboSilent"), 1);
@@ -61,6 +72,10 @@ async fn wrong_credentials_are_named_and_not_hammered() {
     let status = world.installation().status;
     let found = condition::find(&status.conditions, conditions::CONTABO_REACHABLE).unwrap();
     assert_eq!(found.reason, "ContaboSignIn");
+    assert!(found.message.contains("CONTABO_*"), "{}", found.message);
+    assert_eq!(events(&world, "ContaboSignIn"), 1);
+    let told = world.environment("web").unwrap().status.message;
+    assert!(told.contains("does not accept these credentials since "), "{told}");
     assert!(world.calls(OperationName::Grant) <= 30, "{}", world.calls(OperationName::Grant));
     assert_eq!(world.purchases(), 0);
     world.account().disarm_all();
@@ -91,6 +106,41 @@ async fn an_empty_or_partial_list_buys_wipes_and_cancels_nothing() {
         assert!(world.ready("late", 2 * HOUR).await, "{kind:?}");
         assert_eq!(world.purchases(), 6, "{kind:?}");
     }
+}
+
+/// More than max(3, 30 %) really gone: asked for one by one, then lost one by one, none bought again.
+#[tokio::test(start_paused = true)]
+async fn machines_that_vanish_in_a_mass_are_asked_for_and_then_lost_and_the_account_goes_on() {
+    let mut world = with_web(Options::default()).await;
+    for name in ["a", "b", "c", "d", "e"] {
+        world.declare(name, |_| {}).await;
+        assert!(world.ready(name, HOUR).await);
+    }
+    world.pass(10 * MINUTE).await;
+    for name in ["a", "b", "c", "d", "e"] {
+        let id = world.instance_of(name).unwrap();
+        world.panel(id, &PanelAction::Remove);
+    }
+    let distrusted = |w: &World| is(w, conditions::INVENTORY_TRUSTED) == ConditionStatus::False;
+    assert!(world.until(5 * MINUTE, distrusted).await);
+    let gets = world.calls(OperationName::GetInstance);
+    assert!(gets > 0);
+    world.pass(5 * MINUTE).await;
+    assert!(!distrusted(&world), "404 for each explains the list");
+    let lost = |w: &World, name: &str| {
+        let status = w.environment(name).unwrap().status;
+        condition::is_true(&status.conditions, "MachineLost")
+    };
+    assert!(!lost(&world, "a"), "not proved yet");
+    world.pass(HOUR).await;
+    for name in ["a", "b", "c", "d", "e"] {
+        assert!(lost(&world, name), "{name}: {:#?}", world.environment(name));
+    }
+    assert!(world.is_ready("web"));
+    world.pass(24 * HOUR).await;
+    assert_eq!(world.purchases(), 6, "nothing is bought again silently");
+    world.declare("new", |_| {}).await;
+    assert!(world.ready("new", HOUR).await, "work goes on");
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,11 +4,15 @@
 mod account;
 mod basics;
 mod crashes;
+mod disturbances;
 mod environments;
+mod leaders;
 mod money;
 mod outside;
 mod quiet;
+mod scenario;
 mod seeds;
+mod strangeness;
 
 use std::time::Duration;
 

@@ -135,3 +135,36 @@ async fn a_refused_order_is_not_hammered() {
     assert_eq!(world.operations(Verb::Purchase).len(), 1);
     assert_eq!(world.calls(OperationName::CreateInstance), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_of_one_environment_or_of_everything_ends_by_itself() {
+    use devpocket_specs::environment::Pause;
+    use devpocket_specs::installation::Installation;
+    use jiff::SignedDuration;
+    let mut world = World::started(Options::default());
+    let pause = |world: &World| Pause {
+        until: world.now() + SignedDuration::from_hours(2),
+        reason: Some("migration".into()),
+    };
+    let paused = pause(&world);
+    world.declare("one", |spec| spec.paused = Some(paused)).await;
+    world.pass(HOUR).await;
+    assert_eq!(world.calls(OperationName::CreateInstance), 0);
+    let status = world.environment("one").unwrap().status;
+    let why = devpocket_specs::condition::find(&status.conditions, "Paused").unwrap();
+    assert!(why.message.contains("paused until") && why.message.contains("(migration)"));
+    world.pass(HOUR).await;
+    assert!(world.ready("one", HOUR).await, "it ends by itself: {:#?}", world.environment("one"));
+
+    let paused = pause(&world);
+    let key = devpocket_controllers::manager::mirrors::installation_key();
+    let change = |i: &mut Installation| i.spec.paused = Some(paused.clone());
+    world.client("admin").edit(&key, change).await.unwrap();
+    world.declare("two", |_| {}).await;
+    world.pass(HOUR).await;
+    assert_eq!(world.purchases(), 1);
+    let message = world.environment("two").unwrap().status.message;
+    assert!(message.contains("Everything is paused until"), "{message}");
+    world.pass(HOUR).await;
+    assert!(world.ready("two", HOUR).await, "{:#?}", world.environment("two"));
+}

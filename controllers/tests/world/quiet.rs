@@ -43,9 +43,47 @@ async fn one_sweep_of_a_thousand_machines_makes_ten_list_calls() {
     world.clock.sleep(HOUR).await;
     world.start();
     world.pass(10 * MINUTE).await;
-    let before = world.calls(OperationName::ListInstances);
+    let (lists, gets) = (calls(&world, LISTS), calls(&world, GETS));
+    let (reads, writes) = (world.store.reads(), world.writes());
     let count = world.installation().status.sweep.unwrap().count;
     let swept = |w: &World| w.installation().status.sweep.unwrap().count > count;
     assert!(world.until(5 * MINUTE, swept).await);
-    assert_eq!(world.calls(OperationName::ListInstances) - before, 10);
+    assert_eq!(calls(&world, LISTS) - lists, 10);
+    assert_eq!(calls(&world, GETS), gets, "none is asked for by itself");
+    let (reads, writes) = (world.store.reads() - reads, world.writes() - writes);
+    assert!(reads <= 60, "{reads} reads, of the account's records and the lease");
+    assert!(writes <= 10, "{writes} writes");
+}
+
+const LISTS: OperationName = OperationName::ListInstances;
+const GETS: OperationName = OperationName::GetInstance;
+
+fn calls(world: &World, name: OperationName) -> u64 {
+    world.calls(name)
+}
+
+/// What a quiet hour costs with so many environments: reads and writes of the store, and calls of
+/// Contabo's.
+async fn quiet_hour(environments: usize) -> (u64, usize, u64) {
+    let mut world = World::started(Options::default());
+    for n in 0..environments {
+        world.declare(&format!("web-{n}"), |_| {}).await;
+    }
+    for n in 0..environments {
+        assert!(world.ready(&format!("web-{n}"), HOUR).await, "{n}");
+    }
+    world.pass(30 * MINUTE).await;
+    let cost = |world: &World| {
+        let calls = calls(world, LISTS) + calls(world, GETS) + world.mutating_calls();
+        (world.store.reads(), world.writes(), calls)
+    };
+    let before = cost(&world);
+    world.pass(HOUR).await;
+    let after = cost(&world);
+    (after.0 - before.0, after.1 - before.1, after.2 - before.2)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quiet_hour_costs_the_same_for_two_environments_and_for_forty() {
+    assert_eq!(quiet_hour(2).await, quiet_hour(40).await);
 }

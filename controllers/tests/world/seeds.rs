@@ -1,4 +1,6 @@
-//! Random bad days. Every day has a seed, and a seed is always the same day.
+//! Random bad days: Contabo fails, the store goes away, leaders are cut off, killed and drained. Every day has a seed, and a seed is always the same day.
+
+use std::time::Duration;
 
 use devpocket_controllers::sim::contabo::{
     Failure, Fault, FaultKind, OperationName, PanelAction, Target,
@@ -58,9 +60,9 @@ async fn bad_day(seed: u64) -> World {
         world.declare(name, |_| {}).await;
     }
     // One stop only: what is stopped again and again is left alone, and waits for a person.
-    let mut stopped = false;
+    let (mut stopped, mut other) = (false, false);
     for _ in 0..rng.u32(4..12) {
-        match rng.u8(..6) {
+        match rng.u8(..10) {
             0..=2 => {
                 let fault = fault(&mut rng);
                 // A 401 or 403 cannot be a lost reply; such a draw is no fault.
@@ -68,8 +70,28 @@ async fn bad_day(seed: u64) -> World {
             }
             3 => {
                 world.kill();
-                world.clock.sleep(MINUTE * rng.u32(..10)).await;
+                world.pass(MINUTE * rng.u32(..10)).await;
                 world.start();
+            }
+            5 => {
+                world.store.set_outage(Some("the database is restarted"));
+                world.pass(Duration::from_secs(rng.u64(1..600))).await;
+                world.store.set_outage(None);
+            }
+            6 => {
+                // Cut off, and perhaps followed by the other one; back later.
+                let link = world.link();
+                link.cut();
+                world.pass(Duration::from_secs(rng.u64(1..300))).await;
+                link.restore();
+            }
+            7 => {
+                world.stop().await;
+                world.start();
+            }
+            8 if !other => {
+                other = true;
+                world.start_other();
             }
             4 if !stopped => {
                 stopped = true;
@@ -101,6 +123,8 @@ async fn after_any_bad_day_each_environment_has_one_machine_that_was_paid_for_on
                 world.installation().status,
             );
         }
+        let epochs: Vec<i32> = world.store.journal().iter().filter_map(|c| c.epoch).collect();
+        assert!(epochs.is_sorted(), "DEVPOCKET_SEED={seed}: a former leader wrote");
         assert_eq!(world.purchases(), NAMES.len(), "DEVPOCKET_SEED={seed}");
         assert_eq!(world.managed().len(), NAMES.len(), "DEVPOCKET_SEED={seed}");
     }

@@ -175,6 +175,8 @@ pub mod conditions {
     pub const DISK_REPLACED: &str = "DiskReplaced";
     /// It is proved to be gone.
     pub const MACHINE_LOST: &str = "MachineLost";
+    /// Contabo delivered another product or region than was ordered.
+    pub const NOT_AS_ORDERED: &str = "NotAsOrdered";
     /// Contabo cannot be asked; the other conditions keep their last values.
     pub const UNOBSERVED: &str = "Unobserved";
 }

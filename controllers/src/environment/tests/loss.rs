@@ -143,3 +143,46 @@ fn an_error_at_contabo_is_shown_with_its_words_and_nothing_is_done() {
     assert_eq!(lab.environment.status.phase, Phase::Error);
     assert!(lab.environment.status.message.contains("disk on fire"));
 }
+
+#[test]
+fn another_machine_than_the_one_ordered_is_told_and_nothing_is_ordered_instead() {
+    let mut lab = Lab::running();
+    lab.seen(|m| m.status.seen.as_mut().unwrap().product_id = "V92".into());
+    let decision = lab.pass();
+    assert!(decision.plan.is_empty() && decision.writes.is_empty());
+    let other = condition(&lab, conditions::NOT_AS_ORDERED);
+    assert_eq!(other.reason, "NotAsOrdered");
+    assert!(other.message.contains("is a V92 in EU, ordered and paid was a V91"), "{other:?}");
+    assert_eq!(decision.events.iter().filter(|e| e.reason == "NotAsOrdered").count(), 1);
+    assert!(is_true(&lab, conditions::READY), "it can be used");
+    assert!(lab.pass().events.is_empty(), "told once");
+}
+
+/// The process died after the inventory saw a stop and our start of it, and before the status said
+/// anything of it.
+#[test]
+fn a_drift_that_came_and_went_unnoticed_is_taken_over_from_the_machine() {
+    use devpocket_specs::environment::Drift;
+    let mut lab = Lab::running();
+    let (since, healed) = (lab.now, lab.now + jiff::SignedDuration::from_secs(42));
+    lab.seen(|m| {
+        m.status.outside.push(Drift {
+            what: "power".into(),
+            message: "it was running and is stopped".into(),
+            since,
+            by: "ops@example.com".into(),
+            healed: Some(healed),
+        });
+    });
+    let decision = lab.pass();
+    let [drift] = lab.environment.status.drift.as_slice() else { panic!("it is missed") };
+    assert_eq!((drift.since, drift.healed), (since, Some(healed)));
+    let [event] = decision.events.as_slice() else { panic!("{:?}", decision.events) };
+    assert!(
+        event.message.ends_with("by ops@example.com; as declared again after 42 s"),
+        "{event:?}"
+    );
+    let again = lab.pass();
+    assert!(again.events.is_empty());
+    assert_eq!(lab.environment.status.drift.len(), 1, "once");
+}

@@ -8,6 +8,7 @@
 //! Deterministic: no clock, no randomness, ordered collections; a write yields to the scheduler
 //! once before it is applied and once after, as a real one would, so that tasks interleave.
 
+mod link;
 mod probe;
 mod state;
 
@@ -25,6 +26,7 @@ use crate::store::{
     Listing, Revision, Store, StoreError, Stored, Watch, WatchError, WatchEvent, Write,
 };
 
+pub use link::Link;
 pub use probe::{Verdict, WriteProbe};
 use state::State;
 
@@ -53,6 +55,8 @@ pub struct Commit {
     pub actor: Actor,
     pub key: Key,
     pub change: Change,
+    /// The term it was written in, for writes that carry a fence.
+    pub epoch: Option<i32>,
 }
 
 /// What a `pg_dump` would hold: the objects and their revisions at one moment.
@@ -67,6 +71,7 @@ pub struct Backup {
 pub struct MemoryStore {
     state: Arc<Mutex<State>>,
     probe: Option<Arc<dyn WriteProbe>>,
+    link: Option<Link>,
 }
 
 impl Default for MemoryStore {
@@ -78,18 +83,23 @@ impl Default for MemoryStore {
 impl MemoryStore {
     /// An empty store.
     pub fn new(limits: Limits) -> MemoryStore {
-        MemoryStore { state: Arc::new(Mutex::new(State::new(limits))), probe: None }
+        MemoryStore { state: Arc::new(Mutex::new(State::new(limits))), probe: None, link: None }
     }
 
     /// A store that begins as the backup was taken: history is gone, as after a restore.
     pub fn restored(backup: &Backup, limits: Limits) -> MemoryStore {
         let state = State::restored(limits, backup.revision, &backup.objects);
-        MemoryStore { state: Arc::new(Mutex::new(state)), probe: None }
+        MemoryStore { state: Arc::new(Mutex::new(state)), probe: None, link: None }
     }
 
     /// The same data through a handle whose writes the probe sees.
     pub fn probed(&self, probe: Arc<dyn WriteProbe>) -> MemoryStore {
-        MemoryStore { state: self.state.clone(), probe: Some(probe) }
+        MemoryStore { state: self.state.clone(), probe: Some(probe), link: self.link.clone() }
+    }
+
+    /// The same data through a handle whose way can be cut.
+    pub fn linked(&self, link: Link) -> MemoryStore {
+        MemoryStore { state: self.state.clone(), probe: self.probe.clone(), link: Some(link) }
     }
 
     /// The objects as they are now.
@@ -135,6 +145,11 @@ impl MemoryStore {
         Ok((state.changes(cursor)?, state.revision))
     }
 
+    /// Objects and lists asked for since the store was made, by everybody.
+    pub fn reads(&self) -> u64 {
+        self.lock().reads
+    }
+
     /// Moves with each commit.
     pub fn latest(&self) -> watch::Receiver<Revision> {
         self.lock().latest.subscribe()
@@ -151,6 +166,9 @@ impl MemoryStore {
     }
 
     fn available(&self) -> Result<MutexGuard<'_, State>, StoreError> {
+        if let Some(link) = &self.link {
+            link.check()?;
+        }
         let state = self.lock();
         match &state.outage {
             Some(reason) => Err(StoreError::Unavailable(reason.clone())),
@@ -162,11 +180,15 @@ impl MemoryStore {
 #[async_trait]
 impl Store for MemoryStore {
     async fn get(&self, key: &Key) -> Result<Option<Arc<Stored>>, StoreError> {
-        Ok(self.available()?.objects.get(key).cloned())
+        let mut state = self.available()?;
+        state.reads += 1;
+        Ok(state.objects.get(key).cloned())
     }
 
     async fn list(&self, kind: Kind, namespace: Option<&str>) -> Result<Listing, StoreError> {
-        Ok(self.available()?.list(kind, namespace))
+        let mut state = self.available()?;
+        state.reads += 1;
+        Ok(state.list(kind, namespace))
     }
 
     async fn write(&self, write: Write) -> Result<Arc<Stored>, StoreError> {
@@ -179,11 +201,18 @@ impl Store for MemoryStore {
         if let Some(probe) = &self.probe {
             probe.after(&write, &stored).carry_out().await?;
         }
+        if let Some(link) = &self.link {
+            link.answer()?;
+        }
         Ok(stored)
     }
 
     async fn watch(&self, kind: Kind, after: Revision) -> Result<Watch, StoreError> {
-        self.available()?.watch(kind, after)
+        let watch = self.available()?.watch(kind, after)?;
+        Ok(match &self.link {
+            Some(link) => link.guard(watch),
+            None => watch,
+        })
     }
 
     async fn revision(&self) -> Result<Revision, StoreError> {

@@ -25,6 +25,7 @@ pub(super) struct State {
     pub journal: Vec<Commit>,
     pub fanout: Fanout,
     pub outage: Option<String>,
+    pub reads: u64,
     pub latest: watch::Sender<Revision>,
 }
 
@@ -43,6 +44,7 @@ impl State {
             journal: Vec::new(),
             fanout: Fanout::new(limits.watch_buffer),
             outage: None,
+            reads: 0,
             latest: watch::Sender::new(revision),
         }
     }
@@ -94,6 +96,7 @@ impl State {
             actor: write.actor.clone(),
             key: stored.key(),
             change: write.admitted.change(),
+            epoch: write.fence.as_ref().map(|fence| fence.epoch),
         });
         self.fanout.publish(&event);
         self.fanout.progress(event.revision);

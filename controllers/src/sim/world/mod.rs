@@ -12,10 +12,9 @@
 
 mod assertions;
 mod operator;
+mod process;
 
 use std::collections::BTreeMap;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,18 +24,17 @@ use devpocket_specs::installation::UnknownPurchase;
 use devpocket_specs::money::Money;
 use devpocket_specs::object::{Key, Resource};
 use jiff::Timestamp;
-use tokio_util::sync::CancellationToken;
 
 use super::clock::{SeededIds, VirtualClock};
-use super::cloud::SimCloud;
 use super::contabo::{self, Contabo};
-use super::crash::{Point, Switch};
+use super::crash::{Blow, Point, Switch};
 use super::store::{Backup, Limits, MemoryStore};
 use crate::client::Client;
 use crate::clock::{Clock, Ids};
-use crate::guest::Unobserved;
-use crate::manager::{Deps, Manager, Settings};
-use crate::store::Store;
+use crate::manager::Settings;
+
+pub use process::Process;
+use process::follow;
 
 /// How often a condition is looked at while time passes.
 pub const TICK: Duration = Duration::from_secs(5);
@@ -72,7 +70,10 @@ impl Default for Options {
     }
 }
 
-type Process = Pin<Box<dyn Future<Output = ()>>>;
+enum Ended {
+    First,
+    Other,
+}
 
 /// The world.
 pub struct World {
@@ -83,7 +84,7 @@ pub struct World {
     pub options: Options,
     ids: Arc<dyn Ids>,
     process: Option<Process>,
-    shutdown: CancellationToken,
+    other: Option<Process>,
     started: u32,
 }
 
@@ -101,7 +102,7 @@ impl World {
             ids: Arc::new(SeededIds::new(options.seed)),
             options,
             process: None,
-            shutdown: CancellationToken::new(),
+            other: None,
             started: 0,
         }
     }
@@ -111,31 +112,6 @@ impl World {
         let mut world = World::new(options);
         world.start();
         world
-    }
-
-    /// Starts a process, under an identity of its own.
-    pub fn start(&mut self) {
-        assert!(self.process.is_none(), "a process runs already");
-        self.started += 1;
-        self.switch.reset();
-        self.shutdown = CancellationToken::new();
-        let store: Arc<dyn Store> = Arc::new(self.store.probed(self.switch.clone()));
-        let cloud = SimCloud::new(
-            self.contabo.clone(),
-            self.clock.clone(),
-            self.ids.clone(),
-            self.switch.clone(),
-        );
-        let deps = Deps {
-            store,
-            cloud: Arc::new(cloud),
-            guest: Arc::new(Unobserved),
-            clock: self.clock.clone(),
-            ids: self.ids.clone(),
-            catalogue: Arc::new(Catalogue::builtin().clone()),
-        };
-        let settings = self.settings();
-        self.process = Some(Box::pin(Manager::run(deps, settings, self.shutdown.clone())));
     }
 
     fn settings(&self) -> Settings {
@@ -154,36 +130,34 @@ impl World {
         settings
     }
 
-    /// Kills the process where it stands.
-    pub fn kill(&mut self) {
-        self.process = None;
-    }
-
-    /// Asks the process to stop, and waits until it has.
-    pub async fn stop(&mut self) {
-        self.shutdown.cancel();
-        if let Some(process) = self.process.take() {
-            process.await;
-        }
-    }
-
-    /// Lets time pass; `false` when the process was killed by the switch meanwhile.
+    /// Lets time pass; `false` when the first process ended meanwhile: killed by the switch, or
+    /// drained because it was asked to.
     pub async fn pass(&mut self, duration: Duration) -> bool {
         let end = self.clock.monotonic() + duration;
         let switch = self.switch.clone();
-        let Some(process) = self.process.as_mut() else {
-            self.clock.sleep(duration).await;
-            return true;
-        };
-        let left = end.saturating_sub(self.clock.monotonic());
-        tokio::select! {
-            biased;
-            () = switch.tripped() => {}
-            () = process => panic!("the controllers ended by themselves"),
-            () = self.clock.sleep(left) => return true,
+        loop {
+            let left = end.saturating_sub(self.clock.monotonic());
+            let ended = tokio::select! {
+                biased;
+                () = switch.tripped(), if self.process.is_some() => Ended::First,
+                () = follow(self.process.as_mut()) => Ended::First,
+                () = follow(self.other.as_mut()) => Ended::Other,
+                () = self.clock.sleep(left) => return true,
+            };
+            let by_itself = |p: &Option<Process>| p.as_ref().is_some_and(|p| !p.is_draining());
+            match ended {
+                Ended::First => {
+                    let killed = self.switch.is_tripped();
+                    assert!(killed || !by_itself(&self.process), "the controllers ended");
+                    self.kill();
+                    return false;
+                }
+                Ended::Other => {
+                    assert!(!by_itself(&self.other), "the other controllers ended");
+                    self.kill_other();
+                }
+            }
         }
-        self.kill();
-        false
     }
 
     /// Lets time pass until the condition holds, at most `limit`; `false` when it never did, or
@@ -230,6 +204,11 @@ impl World {
         self.switch.arm(point);
     }
 
+    /// Arms the switch with something else than death.
+    pub fn arm_with(&self, point: Option<Point>, blow: Blow) {
+        self.switch.arm_with(point, blow);
+    }
+
     /// A client that acts as a person would, without a fence.
     pub fn client(&self, user: &str) -> Client {
         let actor = Actor {
@@ -259,6 +238,7 @@ impl World {
     /// Puts an older database in front of the account: what was written since is forgotten.
     pub fn restore(&mut self, backup: &Backup) {
         self.kill();
+        self.kill_other();
         self.store = MemoryStore::restored(backup, Limits::default());
     }
 
