@@ -142,7 +142,10 @@ fn take_back(draft: &mut Draft<'_, '_>) {
         hold(
             StandstillKind::Held,
             codes::UNDELETE_EXPIRED,
-            format!("env/{name} cannot be taken back: {why}. Nothing was bought"),
+            format!(
+                "env/{name} cannot be taken back: {why}. Nothing was bought; delete it, and create \
+                 it anew for another machine"
+            ),
         )
     };
     let Some(machine) = released else {

@@ -146,11 +146,19 @@ fn trim(drift: &mut Vec<Drift>) {
 pub(super) fn take_over(draft: &mut Draft<'_, '_>, bound: &Bound<'_>) {
     let Some(claimed) = bound.machine.spec.claim.as_ref().map(|claim| claim.at) else { return };
     for seen in &bound.machine.status.outside {
-        let Some(healed) = seen.healed.filter(|_| seen.since >= claimed) else { continue };
-        let told = |d: &Drift| d.what == seen.what && (seen.since..=healed).contains(&d.since);
-        if draft.status.drift.iter().any(told) {
+        if seen.since < claimed {
             continue;
         }
+        let end = seen.healed.unwrap_or(Timestamp::MAX);
+        let same = |d: &&mut Drift| d.what == seen.what && (seen.since..=end).contains(&d.since);
+        if let Some(known) = draft.status.drift.iter_mut().find(same) {
+            // Audits come late.
+            if known.by == NOBODY_KNOWN {
+                known.by.clone_from(&seen.by);
+            }
+            continue;
+        }
+        let Some(healed) = seen.healed else { continue };
         let message = format!("{}: {}", bound.called(), seen.message);
         let drift = &mut draft.status.drift;
         let place = drift.partition_point(|d| d.since <= seen.since);

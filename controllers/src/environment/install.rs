@@ -80,6 +80,11 @@ pub(super) fn first(draft: &mut Draft<'_, '_>, bound: &Bound<'_>) {
         .filter(|o| o.spec.environment.as_ref().map(|e| e.uid) == uid)
         .filter(|o| since.is_none_or(|at| intent::is_created_since(&o.metadata, at)))
         .collect();
+    let ended = super::standstill::ended(draft);
+    let tried = installs
+        .iter()
+        .filter(|o| ended.is_none_or(|at| o.status.ended_at.is_none_or(|end| end > at)))
+        .count();
     let waits = format!("installing; {} was claimed and is being installed", bound.called());
     draft.report.not_ready(Phase::Installing, "Installing", waits);
     if installs.iter().any(|o| happened(o)) {
@@ -94,13 +99,14 @@ pub(super) fn first(draft: &mut Draft<'_, '_>, bound: &Bound<'_>) {
         draft.report.message = format!("{} is installed once it is seen again", bound.called());
         return;
     }
-    if installs.len() >= INSTALL_TRIES {
+    if tried >= INSTALL_TRIES {
         let last = installs.last().map_or("", |o| o.status.message.as_str());
         return draft.hold(hold(
             StandstillKind::Stalled,
             codes::REFUSED,
             format!(
-                "{} was not installed: {INSTALL_TRIES} tries were refused. Contabo said: {last}",
+                "{} was not installed: {INSTALL_TRIES} tries were refused. Contabo said: {last}. \
+                 It is tried again when the environment is edited",
                 bound.called()
             ),
         ));

@@ -61,7 +61,8 @@ fn refusal(bound: &Bound<'_>) -> String {
     let said = ordering::purchase(bound).map(|o| o.status.message.as_str()).unwrap_or_default();
     let because = if said.is_empty() { String::new() } else { format!(" ({said})") };
     format!(
-        "Contabo refused the order{because}: nothing was bought, and it is not tried again by itself"
+        "Contabo refused the order{because}: nothing was bought, and it is not tried again by \
+         itself. An owner approves a new order, or deletes the environment"
     )
 }
 

@@ -50,6 +50,7 @@ mod release;
 pub mod rendered;
 mod report;
 mod requests;
+mod standstill;
 mod stuck;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -15,7 +15,7 @@ use super::draft::{Draft, Pending};
 use super::drift;
 use super::observed::{happened, may_have_happened};
 use super::report::Says;
-use super::requests;
+use super::{requests, standstill};
 use crate::guard::{codes, hold, may_issue};
 use crate::operation::intent;
 
@@ -154,7 +154,7 @@ fn verb(declared: Power) -> Verb {
 fn next(draft: &Draft<'_, '_>, bound: &Bound<'_>, seen: &Seen, as_of: Timestamp) -> Next {
     let world = draft.world;
     let declared = world.power();
-    let asked = requests::wake(world.environment).is_some() || somebody_acted(draft);
+    let asked = requests::wake(world.environment).is_some() || standstill::somebody_acted(draft);
     if !asked && let Some(stalled) = still_stalled(draft, bound) {
         return Next::Held(stalled);
     }
@@ -215,20 +215,10 @@ fn tries(bound: &Bound<'_>, declared: Power, from: Timestamp) -> Vec<Timestamp> 
     tries
 }
 
-/// From when on tries count: an hour back, and no further than the last time a person ended a
-/// standstill. What was given up before that is over.
+/// From when on tries count: an hour back, and no further than the end of the last standstill.
 fn remembered(draft: &Draft<'_, '_>) -> Timestamp {
     let hour = draft.world.now - FLAP_MEMORY;
-    let stalled = condition::find(&draft.world.environment.status.conditions, conditions::STALLED);
-    let over = stalled.filter(|c| c.status == condition::ConditionStatus::False);
-    over.map_or(hour, |c| c.last_transition_time.max(hour))
-}
-
-/// Whether it was given up and the declaration changed since.
-fn somebody_acted(draft: &Draft<'_, '_>) -> bool {
-    let environment = draft.world.environment;
-    condition::is_true(&environment.status.conditions, conditions::STALLED)
-        && environment.status.observed_generation != environment.metadata.generation
+    standstill::ended(draft).map_or(hour, |at| at.max(hour))
 }
 
 /// The power a call leads to.

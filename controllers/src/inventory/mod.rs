@@ -19,6 +19,7 @@
 //! What changed and changed back between two looks is not seen.
 
 pub mod account;
+mod attribution;
 pub mod list;
 pub mod look;
 pub mod mark;

@@ -38,6 +38,13 @@ impl What {
         }
     }
 
+    /// What a record calls so.
+    pub fn of(word: &str) -> Option<What> {
+        [What::Power, What::DisplayName, What::Cancelled, What::Reinstalled]
+            .into_iter()
+            .find(|what| what.word() == word)
+    }
+
     /// The audits that would show it.
     pub fn audit_log(self) -> AuditLog {
         match self {

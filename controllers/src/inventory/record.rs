@@ -1,30 +1,22 @@
 //! Asking for single machines, and writing down what a look showed.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use devpocket_specs::environment::Power;
 use devpocket_specs::kind::Kind;
 use devpocket_specs::machine::{Machine, MachineSpec, MachineStatus};
 use devpocket_specs::metadata::ObjectMeta;
 use devpocket_specs::object::{Key, Resource};
-use devpocket_specs::operation::{Operation, OperationPhase};
 use jiff::Timestamp;
 
+use super::attribution::ATTRIBUTED_PER_PASS;
 use super::list::List;
 use super::look::{self, Folded, Look, Source};
-use super::outside;
 use super::run::{Around, Inventory, InventoryError};
 use super::sweep::ASKED_PER_PASS;
 use crate::client::ClientError;
-use crate::cloud::{Audit, AuditQuery, Instance};
-use crate::environment::effective_power;
+use crate::cloud::Instance;
 use crate::operation::token;
-use crate::runtime::{Involved, Severity};
 use crate::store::Revision;
-
-/// Changes whose author is looked up in one pass; the rest is "unknown".
-pub const ATTRIBUTED_PER_PASS: usize = 5;
 
 /// Answers to questions about single machines, by instance id.
 #[derive(Debug, Default)]
@@ -137,6 +129,9 @@ impl Inventory {
         for machine in &around.machines {
             let Some(mut status) = fold(machine, around, list, asked, trusted) else { continue };
             self.attribute(machine, &mut status, around, &mut lookups).await;
+            if list.is_complete() {
+                self.attribute_late(machine, &mut status, list.as_of, &mut lookups).await;
+            }
             if status != machine.status {
                 revision = revision.max(self.write_look(machine, &status).await?);
             }
@@ -189,84 +184,6 @@ impl Inventory {
         let written = self.term.client.edit_status(&key, change).await?;
         tracing::info!(instance_id = instance.id, "an instance DevPocket did not buy");
         Ok(written.metadata.revision().unwrap_or(0))
-    }
-
-    /// Finds out what changed outside, and by whom.
-    async fn attribute(
-        &self,
-        machine: &Arc<Machine>,
-        status: &mut MachineStatus,
-        around: &Around,
-        lookups: &mut usize,
-    ) {
-        let (Some(before), Some(now)) = (&machine.status.seen, status.seen.clone()) else { return };
-        if !machine.spec.managed || !look::differs(before, &now) {
-            return;
-        }
-        let ours = self.operations_now(machine).await;
-        let ours: Vec<&Operation> = ours.iter().map(Arc::as_ref).collect();
-        let last_look = around.installation.status.sweep.as_ref().map_or(before.since, |s| s.as_of);
-        let declared = self.declared_power(machine);
-        for change in outside::changes(machine, before, &now, declared) {
-            if change.heals || outside::is_ours(change.what, &ours, &now) {
-                outside::heal(&mut status.outside, change.what, now.since);
-                continue;
-            }
-            let audits = self.audits(change.what, now.since, machine, lookups).await;
-            let by = outside::author(&audits, &ours, last_look.max(before.since));
-            outside::keep(&mut status.outside, &change, by, now.since);
-            metrics::counter!("devpocket_drift_total", "what" => change.what.word()).increment(1);
-            // Of a machine in use its environment tells, with what is done about it.
-            if machine.spec.claim.is_none() {
-                let text = format!("{} outside DevPocket {}", change.message, outside::who(by));
-                let about = Involved::of(&**machine);
-                self.term.recorder.event(&about, Severity::Warning, "ChangedOutside", &text).await;
-            }
-        }
-    }
-
-    /// The operations on a machine as of now: one that was only planned when this look began may
-    /// have been sent since, and what the look shows is then its effect and nobody else's.
-    async fn operations_now(&self, machine: &Machine) -> Vec<Arc<Operation>> {
-        let mut operations = self.term.mirrors.operations_on(&machine.metadata.name);
-        for operation in &mut operations {
-            if operation.status.phase == OperationPhase::Planned
-                && let Ok(Some(now)) = self.term.client.get::<Operation>(&operation.key()).await
-            {
-                *operation = Arc::new(now);
-            }
-        }
-        operations
-    }
-
-    fn declared_power(&self, machine: &Machine) -> Option<Power> {
-        let holder = crate::operation::intent::environment_of(machine)?;
-        let environment = self.term.mirrors.environment(&holder)?;
-        Some(effective_power(&environment).power)
-    }
-
-    async fn audits(
-        &self,
-        what: outside::What,
-        at: Timestamp,
-        machine: &Machine,
-        lookups: &mut usize,
-    ) -> Vec<Audit> {
-        if *lookups == 0 {
-            return Vec::new();
-        }
-        *lookups -= 1;
-        let since = crate::machine::term::day(at).yesterday().ok();
-        let query =
-            AuditQuery { instance_id: machine.status.instance_id, since, ..AuditQuery::default() };
-        match self.term.cloud.audits(what.audit_log(), &query).await {
-            Ok(page) => page
-                .items
-                .into_iter()
-                .filter(|audit| Some(audit.instance_id) == machine.status.instance_id)
-                .collect(),
-            Err(_) => Vec::new(),
-        }
     }
 }
 

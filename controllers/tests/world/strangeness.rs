@@ -289,3 +289,28 @@ async fn a_wipe_that_is_accepted_and_never_seen_is_stalled_with_a_way_out() {
     let machine = world.managed().into_iter().find(|m| m.status.instance_id == Some(id)).unwrap();
     assert!(condition::find(&machine.status.conditions, "Stalled").is_none());
 }
+
+#[tokio::test(start_paused = true)]
+async fn whoever_used_the_api_is_named_when_the_audits_come_late() {
+    use devpocket_controllers::sim::contabo::{Action, Call, Request};
+    let mut options = Options::default();
+    options.contabo.audit_delay = SignedDuration::from_mins(4);
+    let mut world = with_web(options).await;
+    world.pass(30 * MINUTE).await;
+    let id = world.instance_of("web").unwrap();
+    let (now, who) = (world.now(), world.account().settings().account.username.clone());
+    let call = Call {
+        request_id: "6f1e0f1c-4d51-4b8f-9d3c-0d4c6f1a2b3c".into(),
+        trace_id: None,
+        request: Request::Act { instance_id: id, action: Action::Stop },
+    };
+    assert_eq!(world.account().step(&call, now).status, 201);
+    world.pass(3 * MINUTE).await;
+    let by = |w: &World| w.environment("web").unwrap().status.drift[0].by.clone();
+    assert_eq!(by(&world), "unknown");
+    world.pass(10 * MINUTE).await;
+    assert_eq!(by(&world), who);
+    let audits = world.calls(OperationName::ListActionAudits);
+    world.pass(HOUR).await;
+    assert_eq!(world.calls(OperationName::ListActionAudits), audits, "not asked for ever");
+}
