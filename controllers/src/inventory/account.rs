@@ -31,9 +31,8 @@ pub fn unreachable(status: &mut InstallationStatus, error: &CloudError, now: Tim
         CloudError::SignIn { message } => (
             codes::CONTABO_SIGN_IN,
             format!(
-                "Contabo does not accept these credentials since {now} ({message}). Nothing is \
-                 changed meanwhile; it is asked again every {} min. An admin corrects the \
-                 CONTABO_* settings (the password is the API password of the customer panel)",
+                "Contabo does not accept these credentials since {now}: {message}. Nothing is \
+                 changed meanwhile; it is asked again every {} min",
                 SIGN_IN_PERIOD.as_secs() / 60
             ),
         ),

@@ -72,7 +72,7 @@ async fn wrong_credentials_are_named_and_not_hammered() {
     let status = world.installation().status;
     let found = condition::find(&status.conditions, conditions::CONTABO_REACHABLE).unwrap();
     assert_eq!(found.reason, "ContaboSignIn");
-    assert!(found.message.contains("CONTABO_*"), "{}", found.message);
+    assert!(found.message.contains("asked again every 5 min"), "{}", found.message);
     assert_eq!(events(&world, "ContaboSignIn"), 1);
     let told = world.environment("web").unwrap().status.message;
     assert!(told.contains("does not accept these credentials since "), "{told}");
