@@ -10,6 +10,7 @@ use devpocket_specs::machine::Machine;
 use devpocket_specs::metadata::names;
 use devpocket_specs::object::{Key, Resource};
 use devpocket_specs::operation::{Operation, Verb};
+use devpocket_specs::plan::Hold;
 
 use super::decide::{Step, World, decide};
 use super::{STALLED, WIPE_SEEN};
@@ -112,16 +113,7 @@ impl MachineReconciler {
                     self.tell(machine, Severity::Warning, "PurchaseUndecided", &hold.message).await;
                 }
             }
-            Step::Stall(hold) => {
-                let reason = codes::reason(&hold.code);
-                condition::set(
-                    &mut next.status.conditions,
-                    self.says(STALLED, &reason, &hold.message),
-                );
-                self.status(&next).await?;
-                metrics::counter!("devpocket_brakes_total", "code" => hold.code).increment(1);
-                self.tell(machine, Severity::Warning, &reason, &hold.message).await;
-            }
+            Step::Stall(hold) => self.stall(next, hold).await?,
             Step::SetPaidThrough { date, renewed } => {
                 next.spec.paid_through = date;
                 self.term.client.update(&next).await?;
@@ -143,6 +135,17 @@ impl MachineReconciler {
             }
         }
         Ok(Outcome::Done)
+    }
+
+    /// Says once that it was given up, and what ends that.
+    async fn stall(&self, mut machine: Machine, hold: Hold) -> Result<(), ClientError> {
+        let reason = codes::reason(&hold.code);
+        let stalled = self.says(STALLED, &reason, &hold.message);
+        condition::set(&mut machine.status.conditions, stalled);
+        self.status(&machine).await?;
+        metrics::counter!("devpocket_brakes_total", "code" => hold.code).increment(1);
+        self.tell(&machine, Severity::Warning, &reason, &hold.message).await;
+        Ok(())
     }
 
     async fn plan(
