@@ -12,11 +12,12 @@ use axum::routing::{any, post};
 use devpocket_controllers::sim::contabo::{
     Body as Reported, Call, Delivery, Effect, ErrorBody, Reply, Request,
 };
+use futures::{StreamExt as _, stream};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::body::BadBody;
+use super::body::{BadBody, Sent};
 use super::engine::Engine;
 use super::envelope::Letter;
 use super::route::{Misrouted, route};
@@ -28,6 +29,9 @@ use super::{SimulatorClock, TOKEN_PATH};
 const BODY_LIMIT: usize = 1024 * 1024;
 /// A reply that hangs is given up after this; no client waits so long.
 const HANG_LIMIT: Duration = Duration::from_secs(15 * 60);
+
+/// Pieces in which a slow reply leaves.
+const DROPS: usize = 16;
 
 #[derive(Clone)]
 struct Api {
@@ -85,7 +89,8 @@ async fn call(
         return plain(&error(401, "Unauthorized"), &path);
     }
     let below = path.strip_prefix("/v1/").unwrap_or("").trim_end_matches('/');
-    let request = match route(&head.method, below, &query, &bytes) {
+    let sent = Sent { bytes: &bytes, unknown: settings.unknown_fields };
+    let request = match route(&head.method, below, &query, sent) {
         Ok(request) => request,
         Err(problem) => return plain(&misrouted(problem, head.method.as_str(), &path), &path),
     };
@@ -112,10 +117,12 @@ async fn sign_in(
     let (Ok(settings), Ok(reply)) = (settings, api.engine.step(call).await) else {
         return plain(&error(500, "the simulator stands still"), TOKEN_PATH);
     };
-    if reply.status != 200 || !matches!(reply.delivery, Delivery::Delivered | Delivery::Late(_)) {
+    if reply.status != 200
+        || !matches!(reply.delivery, Delivery::Delivered | Delivery::Late(_) | Delivery::Slow(_))
+    {
         return deliver(&api, &line, &reply, TOKEN_PATH, "").await;
     }
-    if let Delivery::Late(by) = reply.delivery {
+    if let Delivery::Late(by) | Delivery::Slow(by) = reply.delivery {
         tokio::time::sleep(by.unsigned_abs()).await;
     }
     let form = String::from_utf8_lossy(&form);
@@ -143,6 +150,7 @@ async fn deliver(api: &Api, line: &Line, reply: &Reply, path: &str, query: &str)
             }
             whole(letter)
         }
+        Delivery::Slow(over) => dribble(letter, over.unsigned_abs(), api.stop.clone()),
         Delivery::Reset => {
             line.cut();
             whole(letter)
@@ -168,6 +176,28 @@ async fn deliver(api: &Api, line: &Line, reply: &Reply, path: &str, query: &str)
 fn whole(mut letter: Letter) -> Response {
     let bytes = std::mem::take(&mut letter.bytes);
     letter.response(Body::from(bytes))
+}
+
+/// The whole reply, a few bytes at a time.
+fn dribble(mut letter: Letter, over: Duration, stop: CancellationToken) -> Response {
+    let bytes = std::mem::take(&mut letter.bytes);
+    let length = bytes.len();
+    let drop = length.div_ceil(DROPS).max(1);
+    let drops: Vec<Bytes> = bytes.chunks(drop).map(Bytes::copy_from_slice).collect();
+    let pause = over / u32::try_from(drops.len().max(1)).unwrap_or(u32::MAX);
+    let slow = stream::iter(drops).then(move |bytes| {
+        let stop = stop.clone();
+        async move {
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = stop.cancelled() => {}
+            }
+            Ok::<Bytes, std::io::Error>(bytes)
+        }
+    });
+    let mut response = letter.response(Body::from_stream(slow));
+    response.headers_mut().insert(CONTENT_LENGTH, length.into());
+    response
 }
 
 /// An answer that no fault touches.

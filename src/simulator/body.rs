@@ -1,10 +1,12 @@
 //! JSON bodies into the model's: types are judged here, values by the model.
 //!
 //! Wrong types are answered as class-validator does, all of them at once. Unknown fields are
-//! ignored. An array where an object belongs (the empty object of a careless client) is refused.
+//! ignored, or refused where the account is set so. An array where an object belongs (the empty
+//! object of a careless client) is refused; `null` is an empty object, as some clients send it.
 
 use devpocket_controllers::sim::contabo::{
-    AddOns, CancelInstance, CreateInstance, PatchInstance, ReinstallInstance, TagBody,
+    ActionBody, AddOns, CancelInstance, CreateInstance, ImageBody, NetworkBody, PatchInstance,
+    ReinstallInstance, SecretBody, SnapshotBody, TagBody, UnknownFields, UpgradeInstance,
 };
 use serde_json::{Map, Value};
 
@@ -15,30 +17,57 @@ pub(super) enum BadBody {
     Violations(Vec<String>),
 }
 
+/// The bytes of a body, and what its unknown fields do.
+#[derive(Clone, Copy)]
+pub(super) struct Sent<'a> {
+    pub bytes: &'a [u8],
+    pub unknown: UnknownFields,
+}
+
+impl Sent<'_> {
+    /// The fields of a body that must be there, even if it is empty.
+    pub fn fields(self) -> Result<Fields, BadBody> {
+        if self.bytes.is_empty() {
+            return Err(BadBody::Sentence("Request body is required".to_owned()));
+        }
+        let object = match serde_json::from_slice(self.bytes) {
+            Ok(Value::Object(object)) => object,
+            Ok(Value::Null) => Map::new(),
+            Ok(_) => {
+                let text = "Request body must be an object".to_owned();
+                return Err(BadBody::Violations(vec![text]));
+            }
+            Err(error) => {
+                let text = format!("Request body is not JSON: {error}");
+                return Err(BadBody::Sentence(text));
+            }
+        };
+        Ok(Fields { object, wrong: Vec::new(), unknown: self.unknown })
+    }
+}
+
 /// An object whose fields are taken one by one, and what was wrong with them.
 pub(super) struct Fields {
     object: Map<String, Value>,
     wrong: Vec<String>,
+    unknown: UnknownFields,
 }
 
 impl Fields {
-    /// An empty body is an empty object unless one is `required`.
-    pub fn parse(bytes: &[u8], required: bool) -> Result<Fields, BadBody> {
-        if bytes.is_empty() && !required {
-            return Ok(Fields { object: Map::new(), wrong: Vec::new() });
-        }
-        if bytes.is_empty() {
-            return Err(BadBody::Sentence("Request body is required".to_owned()));
-        }
-        match serde_json::from_slice(bytes) {
-            Ok(Value::Object(object)) => Ok(Fields { object, wrong: Vec::new() }),
-            Ok(_) => Err(BadBody::Violations(vec!["Request body must be an object".to_owned()])),
-            Err(error) => Err(BadBody::Sentence(format!("Request body is not JSON: {error}"))),
-        }
+    fn take(&mut self, name: &str) -> Option<Value> {
+        self.object.remove(name).filter(|value| !value.is_null())
     }
 
-    fn take(&self, name: &str) -> Option<Value> {
-        self.object.get(name).filter(|value| !value.is_null()).cloned()
+    /// Whether an add-on's object is there; what is in it does not matter.
+    fn add_on(&mut self, name: &str) -> bool {
+        match self.take(name) {
+            None => false,
+            Some(Value::Object(_)) => true,
+            Some(_) => {
+                self.wrong.push(format!("{name} must be an object"));
+                false
+            }
+        }
     }
 
     fn text(&mut self, name: &str) -> Option<String> {
@@ -90,7 +119,11 @@ impl Fields {
         add_ons
     }
 
-    fn done<T>(self, body: T) -> Result<T, BadBody> {
+    fn done<T>(mut self, body: T) -> Result<T, BadBody> {
+        if self.unknown == UnknownFields::Refused {
+            let left = self.object.keys();
+            self.wrong.extend(left.map(|name| format!("property {name} should not exist")));
+        }
         if self.wrong.is_empty() { Ok(body) } else { Err(BadBody::Violations(self.wrong)) }
     }
 }
@@ -139,6 +172,62 @@ pub(super) fn tag(mut fields: Fields) -> Result<TagBody, BadBody> {
     let body = TagBody {
         name: fields.text("name"),
         color: fields.text("color"),
+        description: fields.text("description"),
+    };
+    fields.done(body)
+}
+
+pub(super) fn action(mut fields: Fields) -> Result<ActionBody, BadBody> {
+    let body = ActionBody {
+        ssh_keys: fields.integers("sshKeys"),
+        root_password: fields.integer("rootPassword"),
+        user_data: fields.text("userData"),
+    };
+    fields.done(body)
+}
+
+pub(super) fn upgrade(mut fields: Fields) -> Result<UpgradeInstance, BadBody> {
+    let body = UpgradeInstance {
+        private_networking: fields.add_on("privateNetworking"),
+        backup: fields.add_on("backup"),
+    };
+    fields.done(body)
+}
+
+pub(super) fn snapshot(mut fields: Fields) -> Result<SnapshotBody, BadBody> {
+    let body = SnapshotBody { name: fields.text("name"), description: fields.text("description") };
+    fields.done(body)
+}
+
+/// A body in which nothing is expected.
+pub(super) fn nothing(fields: Fields) -> Result<(), BadBody> {
+    fields.done(())
+}
+
+pub(super) fn image(mut fields: Fields) -> Result<ImageBody, BadBody> {
+    let body = ImageBody {
+        name: fields.text("name"),
+        description: fields.text("description"),
+        url: fields.text("url"),
+        os_type: fields.text("osType"),
+        version: fields.text("version"),
+    };
+    fields.done(body)
+}
+
+pub(super) fn secret(mut fields: Fields) -> Result<SecretBody, BadBody> {
+    let body = SecretBody {
+        name: fields.text("name"),
+        value: fields.text("value"),
+        kind: fields.text("type"),
+    };
+    fields.done(body)
+}
+
+pub(super) fn network(mut fields: Fields) -> Result<NetworkBody, BadBody> {
+    let body = NetworkBody {
+        name: fields.text("name"),
+        region: fields.text("region"),
         description: fields.text("description"),
     };
     fields.done(body)

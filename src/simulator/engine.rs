@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
 use super::durable::Durable;
+use super::recording::Recording;
 use super::{SimulatorClock, SimulatorError};
 
 /// Commands waiting; senders wait beyond that.
@@ -35,6 +36,8 @@ pub(super) enum Command {
     Disarm(u64),
     DisarmAll,
     Settings(Box<Settings>),
+    /// A saved account takes the place of this one.
+    Load(Box<Contabo>),
     /// Time passes; only worth a record when somebody moved the clock.
     Tick,
 }
@@ -56,6 +59,12 @@ impl Answer {
             Answer::Reply(reply) => match &reply.body {
                 Body::Created(view) => format!("{} {}", reply.status, view.instance_id),
                 Body::TagCreated(view) => format!("{} {}", reply.status, view.tag_id),
+                Body::SnapshotCreated(view) => format!("{} {}", reply.status, view.snapshot_id),
+                Body::ImageCreated(view) => format!("{} {}", reply.status, view.image_id),
+                Body::SecretCreated(view) => format!("{} {}", reply.status, view.secret_id),
+                Body::NetworkCreated(view) => {
+                    format!("{} {}", reply.status, view.private_network_id)
+                }
                 _ => reply.status.to_string(),
             },
             other => format!("{other:?}"),
@@ -70,9 +79,15 @@ pub(super) struct Stalled;
 
 type Look = Box<dyn FnOnce(&Contabo) + Send>;
 
+/// Commands whose effect no revision tells.
+fn always_counts(command: &Command) -> bool {
+    matches!(command, Command::Tick | Command::Load(_))
+}
+
 enum Job {
     Run(Command, oneshot::Sender<Answer>),
     Look(Look),
+    Export(oneshot::Sender<String>),
     Stop(oneshot::Sender<()>),
 }
 
@@ -105,7 +120,8 @@ impl Engine {
             (clock.advance)(behind);
         }
         let (jobs, queue) = mpsc::channel(QUEUE_LIMIT);
-        let mut worker = Worker { model, disk, clock, broken: false };
+        let recording = Recording::starting_with(model.clone());
+        let mut worker = Worker { model, disk, clock, recording, broken: false };
         if let Some(disk) = &mut worker.disk {
             disk.fold(&worker.model)?;
         }
@@ -142,6 +158,13 @@ impl Engine {
         looked.await.map_err(|_| Stalled)
     }
 
+    /// All calls since the start, as [`super::recording::replay`] reads them.
+    pub async fn export(&self) -> Result<String, Stalled> {
+        let (send, receive) = oneshot::channel();
+        self.jobs.send(Job::Export(send)).await.map_err(|_| Stalled)?;
+        receive.await.map_err(|_| Stalled)
+    }
+
     /// Writes a snapshot and ends the thread.
     pub async fn stop(&self) {
         let (done, ended) = oneshot::channel();
@@ -168,6 +191,11 @@ pub(super) fn apply(model: &mut Contabo, command: &Command, now: Timestamp) -> A
             model.set_settings((**settings).clone());
             Answer::Done
         }
+        Command::Load(loaded) => {
+            *model = (**loaded).clone();
+            model.advance(now);
+            Answer::Done
+        }
         Command::Tick => {
             model.advance(now);
             Answer::Done
@@ -179,6 +207,7 @@ struct Worker {
     model: Contabo,
     disk: Option<Durable>,
     clock: SimulatorClock,
+    recording: Recording,
     /// A failed write: memory is ahead of the disk, and nothing may be answered any more.
     broken: bool,
 }
@@ -203,7 +232,8 @@ impl Worker {
 
     /// Returns whom to tell when it was asked to stop.
     fn handle(&mut self, batch: Vec<Job>) -> Option<oneshot::Sender<()>> {
-        let (mut answers, mut looks, mut stop, mut dirty) = (Vec::new(), Vec::new(), None, false);
+        let (mut answers, mut looks, mut exports) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut stop, mut dirty) = (None, false);
         for job in batch {
             match job {
                 Job::Run(command, sender) => {
@@ -212,6 +242,7 @@ impl Worker {
                     answers.push((sender, answer));
                 }
                 Job::Look(look) => looks.push(look),
+                Job::Export(send) => exports.push(send),
                 Job::Stop(done) => stop = Some(done),
             }
         }
@@ -230,6 +261,12 @@ impl Worker {
         for look in looks {
             look(&self.model);
         }
+        for send in exports {
+            match self.recording.export() {
+                Ok(text) => drop(send.send(text)),
+                Err(error) => tracing::error!(%error, "the recording cannot be written"),
+            }
+        }
         if let (Some(disk), true) = (self.disk.as_mut(), stop.is_some()) {
             self.broken |= report(disk.fold(&self.model));
         }
@@ -244,7 +281,8 @@ impl Worker {
         let now = (self.clock.now)();
         let before = self.model.revision();
         let answer = apply(&mut self.model, &command, now);
-        let changed = self.model.revision() != before || matches!(command, Command::Tick);
+        let changed = self.model.revision() != before || always_counts(&command);
+        self.recording.add(now, command.clone(), &answer);
         if let Some(disk) = self.disk.as_mut().filter(|_| changed) {
             self.broken |= report(disk.append(command, now, answer.fingerprint()));
             return (answer, true);

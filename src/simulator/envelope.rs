@@ -28,19 +28,7 @@ impl Letter {
             }
             Body::Error(ErrorBody::Message(text)) => error(reply.status, json!(text)),
             Body::Error(ErrorBody::Messages(texts)) => error(reply.status, json!(texts)),
-            Body::LinksOnly => json!({ "_links": { "self": path } }),
-            Body::Instances(list) => page(list, path, query),
-            Body::Images(list) => page(list, path, query),
-            Body::Audits(list) => page(list, path, query),
-            Body::Tags(list) => page(list, path, query),
-            Body::Instance(view) => single(view, path),
-            Body::Created(view) => single(view, &format!("{path}/{}", view.instance_id)),
-            Body::Changed(view) => single(view, path),
-            Body::Cancelled(view) => single(view, path),
-            Body::Acted(view) => single(view, path),
-            Body::Image(view) => single(view, path),
-            Body::Tag(view) => single(view, path),
-            Body::TagCreated(view) => single(view, &format!("{path}/{}", view.tag_id)),
+            other => success(other, path, query),
         };
         let json = match reply.delivery {
             Delivery::Mistyped => mistyped(json),
@@ -61,6 +49,76 @@ impl Letter {
         }
         response
     }
+}
+
+fn success(body: &Body, path: &str, query: &str) -> Value {
+    match body {
+        Body::Instances(list) => page(list, path, query),
+        Body::Images(list) => page(list, path, query),
+        Body::Audits(list) => page(list, path, query),
+        Body::Tags(list) => page(list, path, query),
+        Body::Assignments(list) => page(list, path, query),
+        Body::Snapshots(list) => page(list, path, query),
+        Body::Networks(list) => page(list, path, query),
+        Body::DataCenters(list) => page(list, path, query),
+        Body::Nothing(list) => page(list, path, query),
+        Body::Secrets(list) => {
+            // The one list without links to other pages.
+            let mut reply = page(list, path, query);
+            reply["_links"] = json!({ "self": reply["_links"]["self"] });
+            reply
+        }
+        Body::Instance(view) => single(view, path),
+        Body::Created(view) => single(view, &format!("{path}/{}", view.instance_id)),
+        Body::Changed(view) => single(view, path),
+        Body::Cancelled(view) => single(view, path),
+        Body::Acted(view) => single(view, path),
+        Body::Image(view) => single(view, path),
+        Body::ImageCreated(view) => single(view, &format!("{path}/{}", view.image_id)),
+        Body::ImageChanged(view) => single(view, path),
+        Body::ImageStats(view) => single(view, path),
+        Body::Tag(view) => single(view, path),
+        Body::TagCreated(view) => single(view, &format!("{path}/{}", view.tag_id)),
+        Body::Snapshot(view) => single(view, path),
+        Body::SnapshotCreated(view) => single(view, &format!("{path}/{}", view.snapshot_id)),
+        Body::Secret(view) => single(view, path),
+        Body::SecretCreated(view) => single(view, &format!("{path}/{}", view.secret_id)),
+        Body::Network(view) => single(view, path),
+        Body::NetworkCreated(view) => single(view, &format!("{path}/{}", view.private_network_id)),
+        Body::Assignment(view) => {
+            json!({ "data": [view], "_links": assignment_links(path) })
+        }
+        Body::AssignmentLinks => json!({ "_links": assignment_links(path) }),
+        Body::MemberLinks => json!({ "_links": member_links(path) }),
+        Body::LinksOnly | Body::Empty | Body::Error(_) => json!({ "_links": { "self": path } }),
+    }
+}
+
+/// Of `/v1/tags/{tagId}/assignments/{resourceType}/{resourceId}`.
+fn assignment_links(path: &str) -> Value {
+    let parts: Vec<&str> = path.split('/').collect();
+    let part = |at: usize| parts.get(at).copied().unwrap_or("");
+    let folder = match part(5) {
+        "instance" => "/v1/compute/instances",
+        "image" => "/v1/compute/images",
+        _ => "/v1/object-storages",
+    };
+    json!({
+        "self": path,
+        "tag": format!("/v1/tags/{}", part(3)),
+        "_resource": format!("{folder}/{}", part(6)),
+    })
+}
+
+/// Of `/v1/private-networks/{privateNetworkId}/instances/{instanceId}`.
+fn member_links(path: &str) -> Value {
+    let parts: Vec<&str> = path.split('/').collect();
+    let part = |at: usize| parts.get(at).copied().unwrap_or("");
+    json!({
+        "self": path,
+        "virtualPrivateCloud": format!("/v1/private-networks/{}", part(3)),
+        "instance": format!("/v1/compute/instances/{}", part(5)),
+    })
 }
 
 fn error(status: u16, message: Value) -> Value {
@@ -104,12 +162,19 @@ fn page<T: Serialize>(list: &Listing<T>, path: &str, query: &str) -> Value {
 
 /// What a broken serialiser would send: ids are text, states are numbers.
 fn mistyped(mut reply: Value) -> Value {
+    if reply.get("data").is_none() {
+        reply["_links"] = json!(7);
+    }
     let objects = reply.get_mut("data").and_then(Value::as_array_mut);
     for object in objects.into_iter().flatten().filter_map(Value::as_object_mut) {
         for (name, value) in object.iter_mut() {
             match name.as_str() {
-                "instanceId" | "tagId" | "id" => *value = json!(format!("#{value}")),
-                "status" | "action" | "createdDate" | "name" => *value = json!({ "value": 7 }),
+                "instanceId" | "tagId" | "secretId" | "privateNetworkId" | "id" => {
+                    *value = json!(format!("#{value}"))
+                }
+                "status" | "action" | "createdDate" | "name" | "imageId" | "snapshotId" => {
+                    *value = json!({ "value": 7 })
+                }
                 _ => {}
             }
         }

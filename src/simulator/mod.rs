@@ -24,6 +24,7 @@ mod durable;
 mod engine;
 mod envelope;
 mod query;
+mod recording;
 mod route;
 mod token;
 mod wire;
@@ -46,6 +47,7 @@ use crate::clock::SystemClock;
 pub use credentials::{API_PASSWORD, API_USER, CLIENT_ID, CLIENT_SECRET, CUSTOMER_ID, TENANT_ID};
 pub use durable::DataError;
 use engine::Engine;
+pub use recording::{RECORDING_LIMIT, ReplayError, Replayed, replay};
 
 /// Path of the token endpoint, as at Contabo's Keycloak.
 pub const TOKEN_PATH: &str = "/auth/realms/contabo/protocol/openid-connect/token";

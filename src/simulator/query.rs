@@ -1,6 +1,8 @@
 //! Query parameters into the model's filters. Unknown ones are ignored, as the live API seems to.
 
-use devpocket_controllers::sim::contabo::{AuditFilter, ImageFilter, InstanceFilter, Page};
+use devpocket_controllers::sim::contabo::{
+    AuditFilter, DataCenterFilter, ImageFilter, InstanceFilter, NetworkFilter, Page, SecretFilter,
+};
 
 /// The decoded parameters of a request, in their order, and what was wrong with them.
 pub(super) struct Query {
@@ -94,15 +96,46 @@ impl Query {
         AuditFilter {
             request_id: self.text("requestId"),
             instance_id: self.integer("instanceId"),
+            snapshot_id: self.text("snapshotId"),
+            image_id: self.text("imageId"),
+            secret_id: self.integer("secretId"),
             tag_id: self.integer("tagId"),
+            resource_id: self.text("resourceId"),
+            network_id: self.integer("privateNetworkId"),
             changed_by: self.text("changedBy"),
             start_date: self.text("startDate"),
             end_date: self.text("endDate"),
         }
     }
 
-    pub fn tag_name(&self) -> Option<String> {
+    pub fn secrets(&self) -> SecretFilter {
+        SecretFilter { name: self.text("name"), kind: self.text("type") }
+    }
+
+    pub fn data_centers(&self) -> DataCenterFilter {
+        DataCenterFilter {
+            slug: self.text("slug"),
+            name: self.text("name"),
+            region_name: self.text("regionName"),
+            region_slug: self.text("regionSlug"),
+        }
+    }
+
+    pub fn networks(&mut self) -> NetworkFilter {
+        NetworkFilter {
+            name: self.text("name"),
+            instance_ids: self.integers("instanceIds"),
+            region: self.text("region"),
+            data_center: self.text("dataCenter"),
+        }
+    }
+
+    pub fn name(&self) -> Option<String> {
         self.text("name")
+    }
+
+    pub fn resource_type(&self) -> Option<String> {
+        self.text("resourceType")
     }
 
     /// What was asked for in a form that cannot be meant.

@@ -84,7 +84,7 @@ impl SimCloud {
         };
         match reply.delivery {
             Delivery::Delivered => judge(reply, name),
-            Delivery::Late(by) => {
+            Delivery::Late(by) | Delivery::Slow(by) => {
                 let by = Duration::try_from(by).unwrap_or_default();
                 self.clock.sleep(by.min(limit)).await;
                 if by >= limit { Err(broken("timed out")) } else { judge(reply, name) }
@@ -286,7 +286,8 @@ impl Cloud for SimCloud {
             Action::Restart => contabo::Action::Restart,
             Action::Shutdown => contabo::Action::Shutdown,
         };
-        self.perform(Request::Act { instance_id: id, action }, Some(call)).await.map(drop)
+        let request = Request::Act { instance_id: id, action, body: Box::default() };
+        self.perform(request, Some(call)).await.map(drop)
     }
 
     async fn tags(&self, number: u32) -> Result<Page<Tag>, CloudError> {

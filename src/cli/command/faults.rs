@@ -38,25 +38,29 @@ enum What {
     before_help = "Example:\n  devpocket simulator fault add lose --how reset --on create-instance"
 )]
 struct AddArgs {
-    /// fail (nothing is done), lose (done, the reply is lost), delay, empty-list, partial-list,
-    /// short-page, missing-page, order, not-cancellable, stuck-reinstall, revert-display-name,
-    /// ignore, no-audit
+    /// fail (nothing is done), lose (done, the reply is lost), delay, slow, empty-list,
+    /// partial-list, short-page, missing-page, shifted-pages, order, not-cancellable,
+    /// stuck-reinstall, revert-display-name, ignore, no-audit
     kind: String,
     /// any, reads, mutations, or one call, such as create-instance
     #[arg(long, value_name = "CALL", default_value = "any")]
     on: String,
-    /// Of fail and lose: reset, hang, truncated, mistyped, or a status such as 503
+    /// Of fail and lose: reset, hang, truncated, mistyped, a status such as 503, or 429:30 for one
+    /// with Retry-After
     #[arg(long, value_name = "HOW")]
     how: Option<String>,
-    /// Of delay: how long
+    /// Of delay and slow: how long
     #[arg(long, value_name = "TIME")]
     by: Option<String>,
-    /// Of partial-list, short-page and missing-page: the number
-    #[arg(long, value_name = "NUMBER")]
-    number: Option<u32>,
+    /// Of partial-list, short-page, missing-page and shifted-pages: the number
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+    number: Option<i32>,
     /// Of order: how it turns out, such as stuck-provisioning
     #[arg(long, value_name = "WORD")]
     outcome: Option<String>,
+    /// Of order with the outcome error: what Contabo says
+    #[arg(long, value_name = "TEXT")]
+    message: Option<String>,
     /// How often; without it until it is cleared
     #[arg(long, value_name = "NUMBER")]
     times: Option<u32>,
@@ -108,7 +112,7 @@ async fn list(output: &Output, client: &ControlClient) -> Result<(), Report> {
             merge(&mut value, inner);
         }
         let text = |name: &str| value[name].as_str().map(str::to_owned);
-        let details = ["how", "by", "keep", "drop", "page", "outcome", "matching"];
+        let details = ["how", "by", "over", "keep", "drop", "page", "outcome", "matching"];
         let details = details.iter().filter(|name| !value[**name].is_null());
         let details: Vec<String> = details.map(|name| format!("{name} {}", value[*name])).collect();
         table.row(vec![
@@ -133,7 +137,8 @@ fn merge(value: &mut Value, inner: Value) {
 fn read(args: &AddArgs) -> Result<Fault, Report> {
     let mut fault = json!({"on": args.on, "kind": args.kind, "skip": args.skip});
     if let Some(by) = &args.by {
-        fault["by"] = match crate::cli::args::duration(by) {
+        let name = if args.kind == "slow" { "over" } else { "by" };
+        fault[name] = match crate::cli::args::duration(by) {
             Ok(by) => json!(by),
             Err(why) => return Err(Failure::usage(why).at("--by").into()),
         };
@@ -142,6 +147,7 @@ fn read(args: &AddArgs) -> Result<Fault, Report> {
         let name = match args.kind.as_str() {
             "short-page" => "drop",
             "missing-page" => "page",
+            "shifted-pages" => "by",
             _ => "keep",
         };
         fault[name] = number.into();
@@ -151,6 +157,9 @@ fn read(args: &AddArgs) -> Result<Fault, Report> {
         if let Some(value) = value {
             fault[name] = value.as_str().into();
         }
+    }
+    if let Some(message) = &args.message {
+        fault["outcome"] = json!({"error": message});
     }
     if let Some(times) = args.times {
         fault["times"] = times.into();
@@ -173,6 +182,7 @@ mod tests {
             by: None,
             number: None,
             outcome: None,
+            message: None,
             times: Some(1),
             skip: 0,
             matching: None,
@@ -198,6 +208,11 @@ mod tests {
             read(&AddArgs { outcome: Some("stuck-provisioning".into()), ..args("order") }).is_ok()
         );
         assert!(read(&args("empty-list")).is_ok());
+        assert!(read(&AddArgs { by: Some("5s".into()), ..args("slow") }).is_ok());
+        assert!(read(&AddArgs { number: Some(-2), ..args("shifted-pages") }).is_ok());
+        assert!(read(&AddArgs { how: Some("429:30".into()), ..args("fail") }).is_ok());
+        let message = Some("no space".into());
+        assert!(read(&AddArgs { outcome: Some("error".into()), message, ..args("order") }).is_ok());
         assert!(read(&args("nonsense")).is_err());
     }
 }

@@ -30,3 +30,4 @@ mod explain_field;
 mod faults;
 mod files;
 mod panel;
+mod recordings;

@@ -10,10 +10,11 @@ use serde_json::{Value, json};
 
 use super::faults::{FaultArgs, fault};
 use super::panel::{PanelArgs, panel};
+use super::recordings;
 use crate::cli::args::Globals;
 use crate::cli::error::{Failure, Outcome, Report, exit};
 use crate::cli::output::{Cell, Format, Output, Table};
-use crate::simulator::control::{ControlClient, ControlError};
+use crate::simulator::control::{ControlClient, ControlError, Scenario};
 use crate::simulator::{
     API_PASSWORD, API_USER, CLIENT_ID, CLIENT_SECRET, Simulator, SimulatorConfig,
 };
@@ -45,13 +46,30 @@ enum What {
     /// Every instance that ever was
     #[command(before_help = "Example:\n  devpocket simulator instances")]
     Instances,
-    /// The latest calls
+    /// The latest calls, or every call since the start into a file that can be replayed
     #[command(before_help = "Example:\n  devpocket simulator journal --last 50")]
     Journal {
         /// How many
         #[arg(long, value_name = "NUMBER", default_value_t = CALLS)]
         last: usize,
+        /// Write every call since the start here
+        #[arg(long, value_name = "FILE", conflicts_with = "last")]
+        save: Option<PathBuf>,
     },
+    /// Play the calls of a file again, without a server, and compare every answer
+    #[command(before_help = "Example:\n  devpocket simulator replay calls.jsonl")]
+    Replay {
+        /// What `journal --save` wrote
+        file: PathBuf,
+    },
+    /// Make a bad day: slow-install, install-fails, payment-pending, lost-reply, throttled,
+    /// token-expired, outage; normal ends them all
+    #[command(before_help = "Example:\n  devpocket simulator scenario outage")]
+    Scenario {
+        /// Its name
+        name: Scenario,
+    },
+    State(StateArgs),
     Clock(ClockArgs),
     /// How many times faster than Contabo machines are made
     #[command(before_help = "Example:\n  devpocket simulator speed 60")]
@@ -77,6 +95,24 @@ enum ClockWhat {
         /// 30d, 2h, "1d 12h"
         by: String,
     },
+}
+
+/// Keep the whole simulated account in a file, or put it back
+#[derive(Args, Debug)]
+#[command(before_help = "Example:\n  devpocket simulator state save account.json")]
+struct StateArgs {
+    #[command(subcommand)]
+    what: StateWhat,
+}
+
+#[derive(Subcommand, Debug)]
+enum StateWhat {
+    /// Write it to a file
+    #[command(before_help = "Example:\n  devpocket simulator state save account.json")]
+    Save { file: PathBuf },
+    /// Take a file's account instead of the present one
+    #[command(before_help = "Example:\n  devpocket simulator state load account.json")]
+    Load { file: PathBuf },
 }
 
 /// Serve the API and the control plane until Ctrl-C
@@ -111,6 +147,7 @@ pub async fn run(globals: Globals, args: SimulatorArgs) -> Outcome {
             .await;
         }
         Some(What::Serve(args)) => return serve(&output, args).await,
+        Some(What::Replay { file }) => return recordings::replay(&output, &file),
         Some(what) => what,
     };
     let client = ControlClient::new(&args.control).map_err(|error| failed(&error))?;
@@ -119,12 +156,23 @@ pub async fn run(globals: Globals, args: SimulatorArgs) -> Outcome {
 
 async fn steer(output: &Output, client: &ControlClient, what: What) -> Outcome {
     match what {
-        What::Serve(_) => {}
+        What::Serve(_) | What::Replay { .. } => {}
         What::Fault(args) => return fault(output, client, args).await,
         What::Panel(args) => return panel(output, client, args).await,
         What::Ledger => ledger(output, client).await?,
         What::Instances => instances(output, client).await?,
-        What::Journal { last } => journal(output, client, last).await?,
+        What::Journal { save: Some(file), .. } => recordings::save(output, client, &file).await?,
+        What::Journal { last, save: None } => journal(output, client, last).await?,
+        What::Scenario { name } => {
+            let told = client.scenario(name).await.map_err(|error| failed(&error))?;
+            say(output, &json!({"told": told}), &told);
+        }
+        What::State(StateArgs { what: StateWhat::Save { file } }) => {
+            recordings::save_state(output, client, &file).await?;
+        }
+        What::State(StateArgs { what: StateWhat::Load { file } }) => {
+            recordings::load_state(output, client, &file).await?;
+        }
         What::Clock(ClockArgs { what: None }) => {
             let clock = client.clock().await.map_err(|error| failed(&error))?;
             say(output, &clock, &format!("{}", clock.now));

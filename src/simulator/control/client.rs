@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     Advance, Armed, ArmedFault, AuditEntry, Calls, Clock, Complaint, CreateInstance, Disarmed,
-    Fault, Health, Instance, Ledger, Meant, Panel, PanelAction, Settings,
+    Fault, Health, Instance, Ledger, Meant, Named, Panel, PanelAction, Scenario, Settings, Told,
 };
 
 /// Longest wait for an answer.
@@ -144,6 +144,30 @@ impl ControlClient {
     /// The whole model, as JSON.
     pub async fn state(&self) -> Result<Value, ControlError> {
         self.send(self.request(Method::GET, "/state")).await
+    }
+
+    /// Takes the place of the account there is, with what [`ControlClient::state`] saved.
+    pub async fn load(&self, state: &Value) -> Result<Clock, ControlError> {
+        self.send(self.request(Method::PUT, "/state").json(state)).await
+    }
+
+    /// A bad day; the answer says what has happened.
+    pub async fn scenario(&self, scenario: Scenario) -> Result<String, ControlError> {
+        let body = Named { name: scenario.as_str().to_owned() };
+        let told: Told = self.send(self.request(Method::POST, "/scenario").json(&body)).await?;
+        Ok(told.told)
+    }
+
+    /// Every call since the start, as [`replay`](crate::simulator::replay) reads them.
+    pub async fn journal(&self) -> Result<String, ControlError> {
+        let unreachable = |source| ControlError::Unreachable { url: self.url.clone(), source };
+        let response = self.request(Method::GET, "/journal").send().await.map_err(unreachable)?;
+        let status = response.status();
+        let text = response.text().await.map_err(unreachable)?;
+        if status.is_success() {
+            return Ok(text);
+        }
+        Err(ControlError::Refused { status: status.as_u16(), message: text })
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {

@@ -16,9 +16,13 @@
 //! | `POST /panel/purchase` (an order's fields) | [`Meant`] |
 //! | `GET /settings`, `PATCH /settings` (merge patch) | [`Settings`] |
 //! | `POST /tokens/revoke` | [`Settings`]: tokens issued so far are refused from now on |
-//! | `GET /state` | the whole model |
+//! | `POST /scenario` ([`Named`]) | [`Told`]: a bad day by its name |
+//! | `GET /journal` | every call since the start, a line each, for [`replay`](super::replay) |
+//! | `GET /state`, `PUT /state` | the whole model, to be saved and loaded |
+//! | `GET /` | a page for people: machines, ledger, calls, faults |
 
 mod client;
+mod scenario;
 mod serve;
 
 use std::collections::BTreeMap;
@@ -27,6 +31,7 @@ use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 use serde::{Deserialize, Serialize};
 
 pub use client::{ControlClient, ControlError};
+pub use scenario::Scenario;
 pub(super) use serve::serve;
 
 // What the answers are made of, so that who asks needs only this module.
@@ -100,10 +105,25 @@ pub struct Calls {
     pub calls: Vec<JournalEntry>,
 }
 
+/// A scenario, by its name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Named {
+    pub name: String,
+}
+
+/// What has happened, in a sentence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    pub told: String,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Complaint {
     pub message: String,
 }
+
+/// No clock of a simulated world is moved beyond this: contracts renew for ever.
+pub const LATEST: &str = "2200-01-01T00:00:00Z";
 
 /// Reads a duration such as `30d` or `2h 15m`, with days of 24 hours.
 pub fn parse_duration(text: &str) -> Result<SignedDuration, String> {

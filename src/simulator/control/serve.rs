@@ -1,12 +1,16 @@
 //! The server's side of the control plane.
 
-use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use std::net::IpAddr;
+
+use axum::extract::{DefaultBodyLimit, Path, Query, Request as HttpRequest, State};
+use axum::http::header::{CONTENT_TYPE, HOST, ORIGIN};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use devpocket_controllers::sim::contabo::{Contabo, CreateInstance, Fault, PanelError, Settings};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -16,12 +20,16 @@ use tokio_util::sync::CancellationToken;
 use super::super::SimulatorClock;
 use super::super::engine::{Answer, Command, Engine, Stalled};
 use super::{
-    Advance, Armed, Calls, Clock, Complaint, Disarmed, Health, Instance, Meant, OperationName,
-    Panel, parse_duration,
+    Advance, Armed, Calls, Clock, Complaint, Disarmed, Health, Instance, LATEST, Meant, Named,
+    OperationName, Panel, Scenario, Told, parse_duration,
 };
 
 /// Calls shown when nobody says how many.
 const CALLS_DEFAULT: usize = 50;
+/// Largest account that can be loaded, in bytes.
+const STATE_LIMIT: usize = 64 * 1024 * 1024;
+/// The page for people, whole: it loads nothing from anywhere.
+const PAGE: &str = include_str!("page.html");
 /// The largest token epoch is never reached by hand.
 const EPOCH_LIMIT: u32 = u32::MAX - 1;
 
@@ -84,8 +92,12 @@ pub(crate) async fn serve(
         .route("/panel/purchase", post(purchase))
         .route("/settings", get(settings).patch(change_settings))
         .route("/tokens/revoke", post(revoke))
-        .route("/state", get(state))
+        .route("/scenario", post(scenario))
+        .route("/journal", get(journal))
+        .route("/state", get(state).put(load).layer(DefaultBodyLimit::max(STATE_LIMIT)))
+        .route("/", get(page))
         .fallback(async || Refused(StatusCode::NOT_FOUND, "there is nothing here".to_owned()))
+        .layer(middleware::from_fn(own_page_only))
         .with_state(Control { engine, clock });
     let served = axum::serve(listener, router)
         .with_graceful_shutdown(async move { stop.cancelled().await })
@@ -93,6 +105,27 @@ pub(crate) async fn serve(
     if let Err(error) = served {
         tracing::error!(%error, "the simulator's control plane has ended");
     }
+}
+
+/// A web page somewhere can make the browser of whoever runs this send requests here, or point a
+/// name of its own at this address. Only the page served here, and programs, may ask.
+async fn own_page_only(request: HttpRequest, next: Next) -> Response {
+    if is_ours(request.headers()) {
+        return next.run(request).await;
+    }
+    let message = "pages of other addresses may not steer the simulator".to_owned();
+    Refused(StatusCode::FORBIDDEN, message).into_response()
+}
+
+fn is_ours(headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let host = text(HOST).unwrap_or("");
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name).trim_matches(['[', ']']);
+    let own_name = name == "localhost" || name.parse::<IpAddr>().is_ok();
+    let own_page = text(ORIGIN).is_none_or(|origin| {
+        origin.split_once("://").is_some_and(|(_, authority)| authority == host)
+    });
+    own_name && own_page
 }
 
 /// A body whose mistakes come back as a sentence.
@@ -147,7 +180,7 @@ async fn calls(State(control): State<Control>, Query(wanted): Query<Last>) -> An
     let calls = control.engine.look(move |model| {
         let mut calls: Vec<_> = model.journal().rev().take(last).cloned().collect();
         calls.reverse();
-        let counts = OperationName::ALL.into_iter().map(|name| (name, model.calls(name)));
+        let counts = OperationName::ALL.iter().copied().map(|name| (name, model.calls(name)));
         let counts: std::collections::BTreeMap<_, _> =
             counts.filter(|(_, count)| *count > 0).collect();
         Calls { total: counts.values().sum(), counts, calls }
@@ -193,6 +226,10 @@ async fn time(State(control): State<Control>) -> Answered<Clock> {
 async fn advance(State(control): State<Control>, body: String) -> Answered<Clock> {
     let wanted: Advance = parse(&body)?;
     let by: SignedDuration = parse_duration(&wanted.by).map_err(bad)?;
+    let latest = LATEST.parse().unwrap_or(Timestamp::MAX);
+    if (control.clock.now)().saturating_add(by).is_ok_and(|then| then > latest) {
+        return Err(bad(format!("the clock is not moved beyond {LATEST}")));
+    }
     (control.clock.advance)(by);
     control.engine.run(Command::Tick).await?;
     time(State(control)).await
@@ -292,4 +329,41 @@ async fn store(control: &Control, changed: Settings) -> Answered<Settings> {
 
 async fn state(State(control): State<Control>) -> Answered<Contabo> {
     Ok(Json(control.engine.look(Contabo::clone).await?))
+}
+
+/// The loaded account is not from the future: the clock of the world follows it.
+async fn load(State(control): State<Control>, body: String) -> Answered<Clock> {
+    let loaded: Contabo = parse(&body)?;
+    loaded.check().map_err(|problem| bad(format!("the account cannot be loaded: {problem}")))?;
+    let latest = LATEST.parse().unwrap_or(Timestamp::MAX);
+    if loaded.now() > latest {
+        return Err(bad(format!("the account is from after {LATEST}")));
+    }
+    let behind = loaded.now().duration_since((control.clock.now)());
+    if behind > SignedDuration::ZERO {
+        (control.clock.advance)(behind);
+    }
+    control.engine.run(Command::Load(Box::new(loaded))).await?;
+    time(State(control)).await
+}
+
+async fn scenario(State(control): State<Control>, body: String) -> Answered<Told> {
+    let wanted: Named = parse(&body)?;
+    let scenario: Scenario = wanted.name.parse().map_err(bad)?;
+    let Json(present) = settings(State(control.clone())).await?;
+    for command in scenario.commands(&present, (control.clock.now)()) {
+        if let Answer::Armed(Err(problem)) = control.engine.run(command).await? {
+            return Err(bad(problem));
+        }
+    }
+    Ok(Json(Told { told: scenario.told().to_owned() }))
+}
+
+async fn journal(State(control): State<Control>) -> Result<Response, Refused> {
+    let text = control.engine.export().await?;
+    Ok(([(CONTENT_TYPE, "application/x-ndjson")], text).into_response())
+}
+
+async fn page() -> Html<&'static str> {
+    Html(PAGE)
 }

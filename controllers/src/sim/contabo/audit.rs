@@ -7,9 +7,9 @@ use jiff::{Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::call::AuditFilter;
 use super::contract::date_of;
-use super::reply::AuditView;
+use super::filter::AuditFilter;
+use super::resource_view::AuditView;
 use super::settings::Account;
 
 /// Entries kept; the oldest go first.
@@ -25,8 +25,14 @@ pub struct AuditEntry {
     pub visible_at: Timestamp,
     /// Until then the entry shows id 0.
     pub id_known_at: Timestamp,
-    /// The instance, or the tag.
+    /// The instance, the secret, the tag or the network; 0 for an image.
     pub resource_id: i64,
+    /// The snapshot, the image, or what carries the tag.
+    #[serde(default)]
+    pub entry: Option<String>,
+    /// Of assignments: what kind of thing carries the tag.
+    #[serde(default)]
+    pub resource_type: Option<String>,
     pub changed_by: String,
     pub username: String,
     pub request_id: String,
@@ -40,7 +46,12 @@ pub struct AuditEntry {
 pub enum Trail {
     Instances,
     Actions,
+    Snapshots,
+    Images,
+    Secrets,
     Tags,
+    Assignments,
+    Networks,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,8 +88,17 @@ impl AuditEntry {
     pub(super) fn matches(&self, trail: Trail, query: &AuditQuery<'_>, now: Timestamp) -> bool {
         let filter = query.filter;
         let wanted_id = match trail {
-            Trail::Tags => filter.tag_id,
-            Trail::Instances | Trail::Actions => filter.instance_id,
+            Trail::Tags | Trail::Assignments => filter.tag_id,
+            Trail::Secrets => filter.secret_id,
+            Trail::Networks => filter.network_id,
+            Trail::Instances | Trail::Actions | Trail::Snapshots => filter.instance_id,
+            Trail::Images => None,
+        };
+        let wanted_entry = match trail {
+            Trail::Snapshots => &filter.snapshot_id,
+            Trail::Images => &filter.image_id,
+            Trail::Assignments => &filter.resource_id,
+            _ => &None,
         };
         let same = |wanted: &Option<String>, own: &str| {
             wanted.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(own))
@@ -87,6 +107,7 @@ impl AuditEntry {
         self.trail == trail
             && self.visible_at <= now
             && wanted_id.is_none_or(|id| id == self.shown_id(now))
+            && (wanted_entry.is_none() || *wanted_entry == self.entry)
             && same(&filter.request_id, &self.request_id)
             && same(&filter.changed_by, &self.changed_by)
             && query.start.is_none_or(|start| date >= start)
@@ -94,7 +115,9 @@ impl AuditEntry {
     }
 
     pub(super) fn view(&self, account: &Account, now: Timestamp) -> AuditView {
-        let shown = self.shown_id(now);
+        use Trail as T;
+        let id = |trails: &[Trail]| trails.contains(&self.trail).then(|| self.shown_id(now));
+        let entry = |trail: Trail| self.entry.clone().filter(|_| self.trail == trail);
         AuditView {
             id: self.id,
             action: self.action.as_str().to_owned(),
@@ -105,8 +128,14 @@ impl AuditEntry {
             username: self.username.clone(),
             request_id: self.request_id.clone(),
             trace_id: self.trace_id.clone(),
-            instance_id: (self.trail != Trail::Tags).then_some(shown),
-            tag_id: (self.trail == Trail::Tags).then_some(shown),
+            instance_id: id(&[T::Instances, T::Actions, T::Snapshots]),
+            snapshot_id: entry(T::Snapshots),
+            image_id: entry(T::Images),
+            secret_id: id(&[T::Secrets]),
+            tag_id: id(&[T::Tags, T::Assignments]),
+            resource_id: entry(T::Assignments),
+            resource_type: self.resource_type.clone(),
+            private_network_id: id(&[T::Networks]),
             changes: self.changes.clone(),
         }
     }

@@ -5,6 +5,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::assignment::Assignment;
+use super::body::{
+    Action, ActionBody, CancelInstance, CreateInstance, ImageBody, NetworkBody, PatchInstance,
+    ReinstallInstance, SecretBody, SnapshotBody, TagBody, UpgradeInstance,
+};
+use super::filter::{
+    AuditFilter, DataCenterFilter, ImageFilter, InstanceFilter, NetworkFilter, Page, SecretFilter,
+};
 use super::operation::OperationName;
 
 /// One call, as it arrives: its two headers and what it asks.
@@ -52,9 +60,53 @@ pub enum Request {
         instance_id: i64,
         body: CancelInstance,
     },
+    UpgradeInstance {
+        instance_id: i64,
+        body: UpgradeInstance,
+    },
     Act {
         instance_id: i64,
         action: Action,
+        #[serde(default)]
+        body: Box<ActionBody>,
+    },
+    ListInstanceAudits {
+        filter: AuditFilter,
+        page: Page,
+    },
+    ListActionAudits {
+        filter: AuditFilter,
+        page: Page,
+    },
+    ListSnapshots {
+        instance_id: i64,
+        name: Option<String>,
+        page: Page,
+    },
+    GetSnapshot {
+        instance_id: i64,
+        snapshot_id: String,
+    },
+    CreateSnapshot {
+        instance_id: i64,
+        body: SnapshotBody,
+    },
+    UpdateSnapshot {
+        instance_id: i64,
+        snapshot_id: String,
+        body: SnapshotBody,
+    },
+    DeleteSnapshot {
+        instance_id: i64,
+        snapshot_id: String,
+    },
+    RollbackSnapshot {
+        instance_id: i64,
+        snapshot_id: String,
+    },
+    ListSnapshotAudits {
+        filter: AuditFilter,
+        page: Page,
     },
     ListImages {
         filter: ImageFilter,
@@ -63,11 +115,35 @@ pub enum Request {
     GetImage {
         image_id: String,
     },
-    ListInstanceAudits {
+    CreateImage(ImageBody),
+    UpdateImage {
+        image_id: String,
+        body: ImageBody,
+    },
+    DeleteImage {
+        image_id: String,
+    },
+    GetImageStats,
+    ListImageAudits {
         filter: AuditFilter,
         page: Page,
     },
-    ListActionAudits {
+    ListSecrets {
+        filter: SecretFilter,
+        page: Page,
+    },
+    GetSecret {
+        secret_id: i64,
+    },
+    CreateSecret(SecretBody),
+    UpdateSecret {
+        secret_id: i64,
+        body: SecretBody,
+    },
+    DeleteSecret {
+        secret_id: i64,
+    },
+    ListSecretAudits {
         filter: AuditFilter,
         page: Page,
     },
@@ -90,6 +166,59 @@ pub enum Request {
         filter: AuditFilter,
         page: Page,
     },
+    ListAssignments {
+        tag_id: i64,
+        resource_type: Option<String>,
+        page: Page,
+    },
+    GetAssignment {
+        assignment: Assignment,
+    },
+    CreateAssignment {
+        assignment: Assignment,
+    },
+    DeleteAssignment {
+        assignment: Assignment,
+    },
+    ListAssignmentAudits {
+        filter: AuditFilter,
+        page: Page,
+    },
+    ListNetworks {
+        filter: NetworkFilter,
+        page: Page,
+    },
+    GetNetwork {
+        network_id: i64,
+    },
+    CreateNetwork(NetworkBody),
+    UpdateNetwork {
+        network_id: i64,
+        body: NetworkBody,
+    },
+    DeleteNetwork {
+        network_id: i64,
+    },
+    JoinNetwork {
+        network_id: i64,
+        instance_id: i64,
+    },
+    LeaveNetwork {
+        network_id: i64,
+        instance_id: i64,
+    },
+    ListNetworkAudits {
+        filter: AuditFilter,
+        page: Page,
+    },
+    ListDataCenters {
+        filter: DataCenterFilter,
+        page: Page,
+    },
+    /// A list of something this account has none of: users, roles, VIPs, object storages.
+    ListOther {
+        page: Page,
+    },
 }
 
 impl Request {
@@ -103,24 +232,59 @@ impl Request {
             Request::PatchInstance { .. } => N::PatchInstance,
             Request::ReinstallInstance { .. } => N::ReinstallInstance,
             Request::CancelInstance { .. } => N::CancelInstance,
-            Request::Act { action, .. } => match action {
-                Action::Start => N::Start,
-                Action::Stop => N::Stop,
-                Action::Restart => N::Restart,
-                Action::Shutdown => N::Shutdown,
-                Action::Rescue => N::Rescue,
-                Action::ResetPassword => N::ResetPassword,
-            },
-            Request::ListImages { .. } => N::ListImages,
-            Request::GetImage { .. } => N::GetImage,
+            Request::UpgradeInstance { .. } => N::UpgradeInstance,
+            Request::Act { action, .. } => action.name(),
             Request::ListInstanceAudits { .. } => N::ListInstanceAudits,
             Request::ListActionAudits { .. } => N::ListActionAudits,
+            Request::ListSnapshots { .. } => N::ListSnapshots,
+            Request::GetSnapshot { .. } => N::GetSnapshot,
+            Request::CreateSnapshot { .. } => N::CreateSnapshot,
+            Request::UpdateSnapshot { .. } => N::UpdateSnapshot,
+            Request::DeleteSnapshot { .. } => N::DeleteSnapshot,
+            Request::RollbackSnapshot { .. } => N::RollbackSnapshot,
+            Request::ListSnapshotAudits { .. } => N::ListSnapshotAudits,
+            Request::ListImages { .. } => N::ListImages,
+            Request::GetImage { .. } => N::GetImage,
+            Request::CreateImage(_) => N::CreateImage,
+            Request::UpdateImage { .. } => N::UpdateImage,
+            Request::DeleteImage { .. } => N::DeleteImage,
+            Request::GetImageStats => N::GetImageStats,
+            Request::ListImageAudits { .. } => N::ListImageAudits,
+            _ => self.other_name(),
+        }
+    }
+
+    /// The names of what is neither an instance nor an image.
+    fn other_name(&self) -> OperationName {
+        use OperationName as N;
+        match self {
+            Request::ListSecrets { .. } => N::ListSecrets,
+            Request::GetSecret { .. } => N::GetSecret,
+            Request::CreateSecret(_) => N::CreateSecret,
+            Request::UpdateSecret { .. } => N::UpdateSecret,
+            Request::DeleteSecret { .. } => N::DeleteSecret,
+            Request::ListSecretAudits { .. } => N::ListSecretAudits,
             Request::ListTags { .. } => N::ListTags,
             Request::GetTag { .. } => N::GetTag,
             Request::CreateTag(_) => N::CreateTag,
             Request::UpdateTag { .. } => N::UpdateTag,
             Request::DeleteTag { .. } => N::DeleteTag,
             Request::ListTagAudits { .. } => N::ListTagAudits,
+            Request::ListAssignments { .. } => N::ListAssignments,
+            Request::GetAssignment { .. } => N::GetAssignment,
+            Request::CreateAssignment { .. } => N::CreateAssignment,
+            Request::DeleteAssignment { .. } => N::DeleteAssignment,
+            Request::ListAssignmentAudits { .. } => N::ListAssignmentAudits,
+            Request::ListNetworks { .. } => N::ListNetworks,
+            Request::GetNetwork { .. } => N::GetNetwork,
+            Request::CreateNetwork(_) => N::CreateNetwork,
+            Request::UpdateNetwork { .. } => N::UpdateNetwork,
+            Request::DeleteNetwork { .. } => N::DeleteNetwork,
+            Request::JoinNetwork { .. } => N::JoinNetwork,
+            Request::LeaveNetwork { .. } => N::LeaveNetwork,
+            Request::ListNetworkAudits { .. } => N::ListNetworkAudits,
+            Request::ListDataCenters { .. } => N::ListDataCenters,
+            _ => N::ListOther,
         }
     }
 
@@ -131,153 +295,17 @@ impl Request {
             | Request::PatchInstance { instance_id, .. }
             | Request::ReinstallInstance { instance_id, .. }
             | Request::CancelInstance { instance_id, .. }
-            | Request::Act { instance_id, .. } => Some(*instance_id),
+            | Request::UpgradeInstance { instance_id, .. }
+            | Request::Act { instance_id, .. }
+            | Request::ListSnapshots { instance_id, .. }
+            | Request::GetSnapshot { instance_id, .. }
+            | Request::CreateSnapshot { instance_id, .. }
+            | Request::UpdateSnapshot { instance_id, .. }
+            | Request::DeleteSnapshot { instance_id, .. }
+            | Request::RollbackSnapshot { instance_id, .. }
+            | Request::JoinNetwork { instance_id, .. }
+            | Request::LeaveNetwork { instance_id, .. } => Some(*instance_id),
             _ => None,
         }
     }
-}
-
-/// `page` (from 1), `size` and `orderBy=field:ASC|DESC`, as on every list.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Page {
-    pub page: Option<i64>,
-    pub size: Option<i64>,
-    /// Fields the model does not know are ignored, as the live API seems to do.
-    pub order_by: Vec<String>,
-}
-
-impl Page {
-    pub fn of(page: i64, size: i64) -> Page {
-        Page { page: Some(page), size: Some(size), order_by: Vec::new() }
-    }
-}
-
-/// The filters of `GET /v1/compute/instances`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct InstanceFilter {
-    pub name: Option<String>,
-    /// Exact or substring: nobody has said; a setting.
-    pub display_name: Option<String>,
-    pub data_center: Option<String>,
-    pub region: Option<String>,
-    pub instance_id: Option<i64>,
-    pub instance_ids: Option<Vec<i64>>,
-    pub statuses: Option<Vec<String>>,
-    pub product_ids: Option<Vec<String>>,
-    pub add_on_ids: Option<Vec<i64>>,
-    pub product_types: Option<Vec<String>>,
-    pub ip_config: Option<bool>,
-    /// Full text over name, display name and address.
-    pub search: Option<String>,
-}
-
-/// Body of `POST /v1/compute/instances`. Only `period` is required, and a body with nothing else
-/// buys the default machine: so does the real API.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct CreateInstance {
-    pub image_id: Option<String>,
-    pub product_id: Option<String>,
-    pub region: Option<String>,
-    pub ssh_keys: Vec<i64>,
-    pub root_password: Option<i64>,
-    pub user_data: Option<String>,
-    pub license: Option<String>,
-    pub period: Option<i64>,
-    pub display_name: Option<String>,
-    pub default_user: Option<String>,
-    pub add_ons: AddOns,
-    pub application_id: Option<String>,
-}
-
-/// The add-ons of an order that are modelled, and the names of those that are not.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct AddOns {
-    pub private_networking: bool,
-    pub additional_ips: bool,
-    pub backup: bool,
-    /// Asked for but not modelled: the order is refused rather than priced wrongly.
-    pub unsupported: Vec<String>,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct PatchInstance {
-    pub display_name: Option<String>,
-}
-
-/// Body of `PUT /v1/compute/instances/{id}`: what the freshly installed guest gets, and nothing else.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct ReinstallInstance {
-    pub image_id: Option<String>,
-    pub ssh_keys: Vec<i64>,
-    pub root_password: Option<i64>,
-    pub user_data: Option<String>,
-    pub default_user: Option<String>,
-    pub application_id: Option<String>,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct CancelInstance {
-    /// RFC 3339 date-time or plain date; absent means the next possible date.
-    pub cancel_date: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Action {
-    Start,
-    Stop,
-    Restart,
-    Shutdown,
-    Rescue,
-    ResetPassword,
-}
-
-impl Action {
-    /// As it stands in the path and in the reply.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Action::Start => "start",
-            Action::Stop => "stop",
-            Action::Restart => "restart",
-            Action::Shutdown => "shutdown",
-            Action::Rescue => "rescue",
-            Action::ResetPassword => "resetPassword",
-        }
-    }
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct ImageFilter {
-    /// Substring.
-    pub name: Option<String>,
-    pub standard_image: Option<bool>,
-    pub search: Option<String>,
-}
-
-/// The filters of the audit lists. Dates are `yyyy-mm-dd` in UTC, both inclusive.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct AuditFilter {
-    pub request_id: Option<String>,
-    pub instance_id: Option<i64>,
-    pub tag_id: Option<i64>,
-    pub changed_by: Option<String>,
-    pub start_date: Option<String>,
-    pub end_date: Option<String>,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct TagBody {
-    pub name: Option<String>,
-    pub color: Option<String>,
-    pub description: Option<String>,
 }

@@ -1,17 +1,23 @@
 //! Calls that change one instance: rename, reinstall, cancel and the actions.
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::audit::{AuditAction, Trail};
-use super::call::{Action, Call, CancelInstance, PatchInstance, ReinstallInstance};
+use super::body::{
+    Action, ActionBody, CancelInstance, PatchInstance, ReinstallInstance, UpgradeInstance,
+};
+use super::call::Call;
+use super::catalogue::{Extras, find_product, find_region};
 use super::fault::{Drawn, FaultKind};
 use super::instance::{Guest, Instance, Next, Pending, Status};
-use super::lifecycle::{after, begin_install};
+use super::ledger::{Charge, LedgerEntry};
+use super::lifecycle::{Quiet, after, begin_install};
 use super::order;
-use super::reply::{ActedView, Body, CancelledView, ChangedView, Reply};
-use super::settings::{BusyAnswer, RepeatedCancel};
+use super::reply::{Body, Reply};
+use super::settings::{BusyAnswer, ReinstalledName, RepeatedCancel};
 use super::validate::{self, Refusal};
+use super::view::{ActedView, CancelledView, ChangedView};
 use super::{Contabo, Note};
 
 impl Contabo {
@@ -28,8 +34,9 @@ impl Contabo {
             if !drawn.ignores() {
                 self.edit(id, |instance| instance.facts.display_name = name.clone());
             }
-            let changes = json!({ "prev": { "displayName": old }, "new": { "displayName": name } });
-            self.audit(call, drawn, updated(id, changes));
+            let note =
+                updated(id).changes(json!({ "displayName": old }), json!({ "displayName": name }));
+            self.audit(call, drawn, note);
         }
         Ok(Reply::accepted(200, Body::Changed(self.changed(id))))
     }
@@ -43,18 +50,19 @@ impl Contabo {
     ) -> Result<Reply, Refusal> {
         let instance = self.reachable(id)?;
         let (old, idle) = (instance.facts.image_id.clone(), takes_install(instance));
-        let image = validate::reinstall(body, &self.settings)?;
+        let image = validate::reinstall(body, self)?;
         let accepted = Reply::accepted(200, Body::Changed(self.changed(id)));
         if !idle {
             return self.busy(id, accepted);
         }
         if !drawn.ignores() {
             let stuck = drawn.behaviour == Some(FaultKind::StuckReinstall);
-            let reverts = drawn.behaviour == Some(FaultKind::RevertDisplayName);
+            let reverts = drawn.behaviour == Some(FaultKind::RevertDisplayName)
+                || self.settings.reinstalled_name == ReinstalledName::Cleared;
             let done = (!stuck).then(|| after(self.now, self.installing(id)));
             self.edit(id, |instance| {
                 let generation = instance.guest.generation;
-                instance.facts.image_id = image.id.to_owned();
+                instance.facts.image_id.clone_from(&image.id);
                 instance.facts.ssh_keys = body.ssh_keys.clone();
                 let user = body.default_user.clone().unwrap_or("admin".to_owned());
                 instance.facts.default_user = Some(user);
@@ -64,8 +72,8 @@ impl Contabo {
                 begin_install(instance, done);
             });
         }
-        let changes = json!({ "prev": { "imageId": old }, "new": { "imageId": image.id } });
-        self.audit(call, drawn, updated(id, changes));
+        let note = updated(id).changes(json!({ "imageId": old }), json!({ "imageId": image.id }));
+        self.audit(call, drawn, note);
         Ok(accepted)
     }
 
@@ -103,8 +111,9 @@ impl Contabo {
         };
         let Some(date) = date else { return Err(Refusal::not_found("Instance", id)) };
         if standing.is_none() {
-            let changes = json!({ "prev": { "cancelDate": null }, "new": { "cancelDate": date } });
-            self.audit(call, drawn, updated(id, changes));
+            let note =
+                updated(id).changes(json!({ "cancelDate": null }), json!({ "cancelDate": date }));
+            self.audit(call, drawn, note);
         }
         let account = &self.settings.account;
         let view = CancelledView {
@@ -116,14 +125,66 @@ impl Contabo {
         Ok(Reply::accepted(201, Body::Cancelled(view)))
     }
 
+    /// Buys add-ons for the running term and all that follow; nothing gives them back.
+    pub(super) fn upgrade_instance(
+        &mut self,
+        call: &Call,
+        id: i64,
+        body: UpgradeInstance,
+        drawn: &Drawn,
+    ) -> Result<Reply, Refusal> {
+        let instance = self.reachable(id)?;
+        let extras = Extras {
+            private_networking: body.private_networking,
+            backup: body.backup,
+            ..Extras::default()
+        };
+        let wanted = super::order::add_on_ids(extras);
+        if wanted.is_empty() {
+            let text = "privateNetworking or backup should not be empty";
+            return Err(Refusal::violations(vec![text.to_owned()]));
+        }
+        if wanted.iter().any(|add_on| instance.add_ons.contains(add_on)) {
+            return Err(Refusal::sentence(409, "Instance has this add-on already"));
+        }
+        let known = find_product(&instance.product_id).zip(find_region(&instance.region));
+        let monthly = match known {
+            Some((product, _)) if product.takes(extras) => product.extras_cents(extras),
+            _ => return Err(Refusal::sentence(400, "This add-on is not sold for this product")),
+        };
+        let months = instance.contract.months;
+        let entry = LedgerEntry {
+            number: 0,
+            at: self.now,
+            kind: Charge::AddOn,
+            instance_id: id,
+            display_name: instance.facts.display_name.clone(),
+            product_id: instance.product_id.clone(),
+            region: instance.region.clone(),
+            months,
+            cents: monthly * months,
+            request_id: Some(call.request_id.clone()),
+        };
+        self.ledger.charge(entry);
+        self.edit(id, |instance| {
+            instance.contract.term_cents += monthly * months;
+            instance.add_ons.extend(&wanted);
+        });
+        let note = updated(id).changes(json!({}), json!({ "addOns": wanted }));
+        self.audit(call, drawn, note);
+        Ok(Reply::accepted(200, Body::Changed(self.changed(id))))
+    }
+
     pub(super) fn act(
         &mut self,
         call: &Call,
         id: i64,
         action: Action,
+        body: &ActionBody,
         drawn: &Drawn,
     ) -> Result<Reply, Refusal> {
         let status = self.reachable(id)?.facts.status.clone();
+        validate::access(body, self)?;
         let account = &self.settings.account;
         let accepted = Reply::accepted(
             201,
@@ -140,17 +201,9 @@ impl Contabo {
         if !drawn.ignores() {
             self.set_power(id, action, &status);
         }
-        let changes = json!({ "prev": {}, "new": { "action": action.as_str() } });
-        self.audit(
-            call,
-            drawn,
-            Note {
-                trail: Trail::Actions,
-                action: AuditAction::Created,
-                resource_id: id,
-                changes: Some(changes),
-            },
-        );
+        let note = Note::new(Trail::Actions, AuditAction::Created, id)
+            .changes(json!({}), json!({ "action": action.as_str() }));
+        self.audit(call, drawn, note);
         Ok(accepted)
     }
 
@@ -189,7 +242,7 @@ impl Contabo {
             .ok_or_else(|| Refusal::not_found("Instance", id))
     }
 
-    fn busy(&self, id: i64, accepted: Reply) -> Result<Reply, Refusal> {
+    pub(super) fn busy(&self, id: i64, accepted: Reply) -> Result<Reply, Refusal> {
         let text = format!("Instance {id} is not ready for this action");
         match self.settings.busy {
             BusyAnswer::BadRequest => Err(Refusal::sentence(400, text)),
@@ -213,6 +266,7 @@ impl Contabo {
         if let Some(instance) = self.instances.get_mut(&id) {
             change(instance);
         }
+        self.quiet = Quiet::default();
         self.publish(id, self.now);
     }
 }
@@ -235,11 +289,6 @@ fn pending(now: Timestamp, wait: SignedDuration, next: Next) -> Option<Pending> 
     Some(Pending { at: after(now, wait), next })
 }
 
-fn updated(id: i64, changes: Value) -> Note {
-    Note {
-        trail: Trail::Instances,
-        action: AuditAction::Updated,
-        resource_id: id,
-        changes: Some(changes),
-    }
+fn updated(id: i64) -> Note {
+    Note::new(Trail::Instances, AuditAction::Updated, id)
 }

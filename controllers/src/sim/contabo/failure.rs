@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::reply::{Delivery, ErrorBody, Reply};
 
-/// How a call fails. Written `reset`, `hang`, `truncated`, `mistyped` or the HTTP status.
+/// How a call fails. Written `reset`, `hang`, `truncated`, `mistyped`, the HTTP status, or
+/// `429:30` for a 429 with `Retry-After: 30`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Failure {
@@ -18,6 +19,8 @@ pub enum Failure {
     Mistyped,
     /// 401, 403, 429 or a 5xx.
     Status(u16),
+    /// 429 with `Retry-After`, in seconds; written `429:30`.
+    RetryAfter(u64),
 }
 
 impl Failure {
@@ -43,6 +46,9 @@ impl Failure {
             Failure::Mistyped if happened => Reply { delivery: Delivery::Mistyped, ..carrier },
             Failure::Mistyped => Reply { status: 500, ..refusal(500) },
             Failure::Status(status) => Reply { effect: carrier.effect, ..refusal(status) },
+            Failure::RetryAfter(seconds) => {
+                Reply { effect: carrier.effect, retry_after: Some(seconds), ..refusal(429) }
+            }
         }
     }
 }
@@ -69,6 +75,7 @@ impl fmt::Display for Failure {
             Failure::Truncated => f.write_str("truncated"),
             Failure::Mistyped => f.write_str("mistyped"),
             Failure::Status(status) => status.fmt(f),
+            Failure::RetryAfter(seconds) => write!(f, "429:{seconds}"),
         }
     }
 }
@@ -81,12 +88,19 @@ impl FromStr for Failure {
             "hang" => Ok(Failure::Hang),
             "truncated" => Ok(Failure::Truncated),
             "mistyped" => Ok(Failure::Mistyped),
-            status => status.parse().map(Failure::Status).map_err(|_| {
-                format!(
-                    "{text:?} is no failure; there are reset, hang, truncated, mistyped and an \
-                     HTTP status such as 502"
-                )
-            }),
+            status => {
+                let waiting = status.strip_prefix("429:");
+                let known = match waiting {
+                    Some(seconds) => seconds.parse().map(Failure::RetryAfter).ok(),
+                    None => status.parse().map(Failure::Status).ok(),
+                };
+                known.ok_or_else(|| {
+                    format!(
+                        "{text:?} is no failure; there are reset, hang, truncated, mistyped, an \
+                         HTTP status such as 502, and 429:30 for one with Retry-After"
+                    )
+                })
+            }
         }
     }
 }

@@ -50,6 +50,8 @@ pub enum FaultKind {
     Lose { how: Failure },
     /// The reply comes late.
     Delay { by: SignedDuration },
+    /// The reply comes drop by drop: whole, but only after this long.
+    Slow { over: SignedDuration },
     /// A list without elements, and totals to match: an outage that looks like an answer.
     EmptyList,
     /// A list that knows only its first `keep` elements; its totals agree with the lie.
@@ -58,6 +60,9 @@ pub enum FaultKind {
     ShortPage { drop: u32 },
     /// This page is empty; totals are right.
     MissingPage { page: u32 },
+    /// Pages after the first begin so many elements later, as if some had gone meanwhile: those are
+    /// missed. Negative: earlier, and elements of the page before come again. Totals are right.
+    ShiftedPages { by: i32 },
     /// What becomes of an order. The order itself is accepted, and paid.
     Order { outcome: Outcome },
     /// The contract may not be cancelled through the API: 422.
@@ -185,13 +190,15 @@ impl Faults {
         self.armed.retain(|armed| armed.fault.until.is_none_or(|until| now < until));
         for armed in &mut self.armed {
             let slot = match armed.fault.kind {
-                FaultKind::Fail { .. } | FaultKind::Lose { .. } | FaultKind::Delay { .. } => {
-                    &mut drawn.failure
-                }
+                FaultKind::Fail { .. }
+                | FaultKind::Lose { .. }
+                | FaultKind::Delay { .. }
+                | FaultKind::Slow { .. } => &mut drawn.failure,
                 FaultKind::EmptyList
                 | FaultKind::PartialList { .. }
                 | FaultKind::ShortPage { .. }
-                | FaultKind::MissingPage { .. } => &mut drawn.list,
+                | FaultKind::MissingPage { .. }
+                | FaultKind::ShiftedPages { .. } => &mut drawn.list,
                 _ => &mut drawn.behaviour,
             };
             if slot.is_some() || !armed.fault.concerns(name, subjects) {
@@ -253,6 +260,16 @@ pub(super) fn bend_list<T>(mut items: Vec<T>, fault: Option<&FaultKind>) -> Vec<
     items
 }
 
+/// Where a page begins in a faulty list; the first one is right.
+pub(super) fn shift(skip: u64, fault: Option<&FaultKind>) -> u64 {
+    match fault {
+        Some(FaultKind::ShiftedPages { by }) if skip > 0 => {
+            skip.saturating_add_signed(i64::from(*by))
+        }
+        _ => skip,
+    }
+}
+
 /// One page as a faulty list delivers it: totals stay true.
 pub(super) fn bend_page<T>(items: &mut Vec<T>, page: u64, fault: Option<&FaultKind>) {
     match fault {
@@ -272,6 +289,7 @@ impl Drawn {
         match &self.failure {
             Some(FaultKind::Lose { how }) => how.reply(Some(real)),
             Some(FaultKind::Delay { by }) => Reply { delivery: Delivery::Late(*by), ..real },
+            Some(FaultKind::Slow { over }) => Reply { delivery: Delivery::Slow(*over), ..real },
             _ => real,
         }
     }

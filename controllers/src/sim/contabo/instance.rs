@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::catalogue::{find_product, find_region};
 use super::contract::Contract;
 use super::fault::Outcome;
-use super::reply::{AddOnView, AdditionalIpView, AddressView, InstanceView, IpConfigView};
 use super::settings::Account;
+use super::view::{AddOnView, AdditionalIpView, AddressView, InstanceView, IpConfigView};
 
 /// An instance with everything the model knows; clients see an [`InstanceView`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -257,7 +257,7 @@ impl Instance {
     }
 }
 
-fn ip_config(hardware: &Hardware) -> IpConfigView {
+pub(super) fn ip_config(hardware: &Hardware) -> IpConfigView {
     IpConfigView {
         v4: AddressView {
             ip: hardware.v4.clone(),

@@ -40,6 +40,8 @@ pub enum Charge {
     Purchase,
     /// Bought by a person in the panel.
     PanelPurchase,
+    /// An add-on bought through the API for a machine that exists.
+    AddOn,
     /// A follow-up term.
     Renewal,
 }

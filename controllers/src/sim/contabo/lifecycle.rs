@@ -13,22 +13,39 @@ use super::ledger::{Charge, LedgerEntry};
 use super::naming;
 use super::seed::{self, Stream};
 
+/// Nothing falls due before this moment; unknown after every change. Only a shortcut: it is not
+/// part of the state, so it is neither saved nor compared.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Quiet(pub(super) Option<Timestamp>);
+
+impl PartialEq for Quiet {
+    fn eq(&self, _: &Quiet) -> bool {
+        true
+    }
+}
+
 impl Contabo {
     /// Lets time pass. A clock that goes back is ignored.
     pub fn advance(&mut self, now: Timestamp) {
-        while let Some((at, id)) = self.next_event() {
-            if at > now {
-                break;
+        if self.quiet.0.is_none_or(|until| until <= now) {
+            loop {
+                let next = self.next_event();
+                self.quiet = Quiet(Some(next.map_or(Timestamp::MAX, |(at, _)| at)));
+                match next {
+                    Some((at, id)) if at <= now => self.happen(id, at),
+                    _ => break,
+                }
             }
-            self.happen(id, at);
         }
         self.now = self.now.max(now);
+        self.drop_old_snapshots();
     }
 
     /// When something happens next without a call: a machine gets ready, a contract renews. For a
     /// virtual clock that jumps.
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.next_event().map(|(at, _)| at)
+        let snapshots = self.snapshots.values().map(|snapshot| snapshot.deleted_at).min();
+        self.next_event().map(|(at, _)| at).into_iter().chain(snapshots).min()
     }
 
     fn next_event(&self) -> Option<(Timestamp, i64)> {
@@ -59,7 +76,10 @@ impl Contabo {
     fn contract_due(&mut self, id: i64, at: Timestamp) {
         let Some(instance) = self.instances.get_mut(&id) else { return };
         match instance.contract.due() {
-            Due::End(end) => remove(instance, end),
+            Due::End(end) => {
+                remove(instance, end);
+                self.forget(id);
+            }
             Due::Renew(_) => {
                 instance.contract.renew();
                 self.ledger.charge(LedgerEntry {
@@ -76,6 +96,15 @@ impl Contabo {
                 });
             }
         }
+    }
+
+    /// What belongs to an instance that is gone goes with it.
+    pub(super) fn forget(&mut self, id: i64) {
+        self.snapshots.retain(|_, snapshot| snapshot.instance_id != id);
+        for network in self.networks.values_mut() {
+            network.members.remove(&id);
+        }
+        self.untag("instance", &id.to_string());
     }
 
     fn complete(&mut self, id: i64, next: Next, at: Timestamp) {

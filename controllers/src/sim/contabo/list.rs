@@ -2,21 +2,17 @@
 
 use std::cmp::Ordering;
 
-use jiff::Timestamp;
-
 use super::Contabo;
 use super::audit::{AuditQuery, Trail};
-use super::call::{AuditFilter, ImageFilter, InstanceFilter, Page};
 use super::catalogue::{find_product, find_region};
-use super::fault::{FaultKind, bend_list, bend_page};
-use super::image::{IMAGES, Image, find_image};
+use super::fault::{FaultKind, bend_list, bend_page, shift};
+use super::filter::{AuditFilter, InstanceFilter, Page};
 use super::instance::{Facts, Instance};
-use super::reply::{AuditView, Body, ImageView, InstanceView, Listing, Reply};
+use super::reply::{Body, Listing, Reply};
+use super::resource_view::AuditView;
 use super::settings::TextMatch;
 use super::validate::{self, Refusal};
-
-/// Standard images carry no date of their own; this is when the simulated ones were uploaded.
-const IMAGES_UPLOADED: &str = "2025-04-01T08:00:00Z";
+use super::view::InstanceView;
 
 /// An instance with what lists believe about it.
 struct Row<'a> {
@@ -92,57 +88,6 @@ impl Contabo {
         Ok(Reply::read(Body::Instance(Box::new(view))))
     }
 
-    pub(super) fn list_images(
-        &self,
-        filter: &ImageFilter,
-        page: &Page,
-        fault: Option<&FaultKind>,
-    ) -> Result<Reply, Refusal> {
-        let contains = |wanted: &Option<String>, own: &str| {
-            wanted.as_ref().is_none_or(|wanted| own.contains(wanted.as_str()))
-        };
-        let rows: Vec<&Image> = IMAGES
-            .iter()
-            .filter(|image| {
-                contains(&filter.name, image.name)
-                    && filter.standard_image != Some(false)
-                    && (contains(&filter.search, image.name)
-                        || contains(&filter.search, image.description))
-            })
-            .collect();
-        let rows = self.paged(rows, page, fault)?;
-        let views = rows.map(|image| ImageView { tags: Some(Vec::new()), ..self.image(image) });
-        Ok(Reply::read(Body::Images(views)))
-    }
-
-    pub(super) fn get_image(&self, id: &str) -> Result<Reply, Refusal> {
-        let image = find_image(id).ok_or_else(|| Refusal::not_found("Image", id))?;
-        Ok(Reply::read(Body::Image(Box::new(self.image(image)))))
-    }
-
-    fn image(&self, image: &Image) -> ImageView {
-        let uploaded = IMAGES_UPLOADED.parse().unwrap_or(Timestamp::UNIX_EPOCH);
-        ImageView {
-            image_id: image.id.to_owned(),
-            tenant_id: self.settings.account.tenant_id.clone(),
-            customer_id: self.settings.account.customer_id.clone(),
-            name: image.name.to_owned(),
-            description: image.description.to_owned(),
-            url: String::new(),
-            size_mb: 2048,
-            uploaded_size_mb: 2048,
-            os_type: "Linux".to_owned(),
-            version: image.version.to_owned(),
-            format: "qcow2".to_owned(),
-            status: "Downloaded".to_owned(),
-            error_message: String::new(),
-            standard_image: true,
-            creation_date: uploaded,
-            last_modified_date: uploaded,
-            tags: None,
-        }
-    }
-
     /// Newest first.
     pub(super) fn list_audits(
         &self,
@@ -185,17 +130,11 @@ impl Contabo {
         let size = size.min(u64::from(self.settings.max_page_size.max(1)));
         let rows = bend_list(rows, fault);
         let total = rows.len() as u64;
-        let skip = usize::try_from((number - 1).saturating_mul(size)).unwrap_or(usize::MAX);
+        let skip = shift((number - 1).saturating_mul(size), fault);
+        let skip = usize::try_from(skip).unwrap_or(usize::MAX);
         let mut items: Vec<T> = rows.into_iter().skip(skip).take(size as usize).collect();
         bend_page(&mut items, number, fault);
         Ok(Listing { items, page: number, size, total })
-    }
-}
-
-impl<T> Listing<T> {
-    fn map<U>(self, view: impl FnMut(T) -> U) -> Listing<U> {
-        let items = self.items.into_iter().map(view).collect();
-        Listing { items, page: self.page, size: self.size, total: self.total }
     }
 }
 
@@ -205,6 +144,16 @@ fn orders(page: &Page) -> impl Iterator<Item = (&str, bool)> {
         Some((field, direction)) => (field, direction.eq_ignore_ascii_case("desc")),
         None => (order.as_str(), false),
     })
+}
+
+/// Sorts rows by the text that `key` has for each field asked for; it has none for unknown ones.
+pub(super) fn sort<T>(rows: &mut [T], page: &Page, key: impl Fn(&T, &str) -> String) {
+    for (field, descending) in orders(page) {
+        rows.sort_by(|a, b| {
+            let order = key(a, field).cmp(&key(b, field));
+            if descending { order.reverse() } else { order }
+        });
+    }
 }
 
 /// Unknown fields compare equal: the order stays, nothing is refused.

@@ -22,16 +22,23 @@
 //! Types, names and rules are written from Contabo's published API document and from what clients
 //! have recorded, and shared with no client code: a shared type would hide a shared mistake.
 //! What nobody has documented (exact or substring filters, lag, repeated cancellation, actions
-//! during installing, page size) is a switch in [`Settings`]. Not modelled: snapshots, secrets,
-//! private networks, tag assignments, custom images, upgrades.
+//! during installing, page size, and more) is a switch in [`Settings`]. Users, roles, VIPs and
+//! object storages are not modelled: their lists are empty.
 
+mod assignment;
 mod audit;
+mod body;
 mod call;
 mod catalogue;
 mod change;
+mod check;
 mod contract;
+mod custom_image;
+mod data_center;
+mod dispatch;
 mod failure;
 mod fault;
+mod filter;
 mod image;
 mod instance;
 mod journal;
@@ -39,47 +46,69 @@ mod ledger;
 mod lifecycle;
 mod list;
 mod naming;
+mod network;
 mod operation;
 mod order;
 mod panel;
 mod reply;
+mod resource_view;
+mod secret;
 mod seed;
 mod settings;
+mod snapshot;
 mod state;
 mod tag;
 mod target;
 mod validate;
+mod view;
 
 #[cfg(test)]
 mod tests;
 
+pub use assignment::{Assignment, RESOURCE_TYPES};
 pub use audit::{AUDIT_LIMIT, AuditAction, AuditEntry, Trail};
-pub use call::{
-    Action, AddOns, AuditFilter, Call, CancelInstance, CreateInstance, ImageFilter, InstanceFilter,
-    Page, PatchInstance, ReinstallInstance, Request, TagBody,
+pub use body::{
+    Action, ActionBody, AddOns, CancelInstance, CreateInstance, ImageBody, NetworkBody,
+    PatchInstance, ReinstallInstance, SecretBody, SnapshotBody, TagBody, UpgradeInstance,
 };
+pub use call::{Call, Request};
 pub use catalogue::{
     CURRENCY, DEFAULT_IMAGE, DEFAULT_PRODUCT, DEFAULT_REGION, Extras, Family, PRODUCTS, Product,
     REGIONS, Region, find_product, find_region, term_cents,
 };
 pub use contract::Contract;
+pub use custom_image::CustomImage;
 pub use failure::Failure;
 pub use fault::{ArmedFault, FAULT_LIMIT, Fault, FaultKind, Outcome};
+pub use filter::{
+    AuditFilter, DataCenterFilter, ImageFilter, InstanceFilter, NetworkFilter, Page, SecretFilter,
+};
 pub use image::{IMAGES, Image, find_image};
 pub use instance::{Facts, Guest, Hardware, Instance, Next, Origin, Pending, Published, Status};
 pub use journal::{JOURNAL_LIMIT, JournalEntry};
 pub use ledger::{Charge, Ledger, LedgerEntry};
+pub use network::{Member, Network};
 pub use operation::OperationName;
 pub use panel::{PanelAction, PanelError};
-pub use reply::{
-    ActedView, AddOnView, AdditionalIpView, AddressView, AuditView, Body, CancelledView,
-    ChangedView, CreatedView, Delivery, Effect, ErrorBody, ImageView, InstanceView, IpConfigView,
-    Listing, Reply, TagCreatedView, TagView,
+pub use reply::{Body, Delivery, Effect, ErrorBody, Listing, Reply};
+pub use resource_view::{
+    AssignedTagView, AssignmentView, AuditView, DataCenterView, ImageChangedView, ImageStatsView,
+    ImageView, MemberView, NetworkView, PrivateIpConfigView, SecretView, SnapshotView,
+    TagCreatedView, TagView,
 };
-pub use settings::{Account, BusyAnswer, LineUp, RateLimit, RepeatedCancel, Settings, TextMatch};
+pub use secret::{SECRET_NAME_LIMIT, Secret, SecretKind};
+pub use settings::{
+    Account, BusyAnswer, LineUp, NetworkJoin, RateLimit, ReinstalledName, RepeatedCancel,
+    RepeatedRequestId, Settings, TextMatch, UnknownFields,
+};
+pub use snapshot::{SNAPSHOT_DESCRIPTION_LIMIT, SNAPSHOT_LIFE, SNAPSHOT_NAME_LIMIT, Snapshot};
 pub use state::Contabo;
 pub use tag::Tag;
 pub use target::Target;
 pub use validate::{DISPLAY_NAME_LIMIT, TAG_NAME_LIMIT};
+pub use view::{
+    ActedView, AddOnView, AdditionalIpView, AddressView, CancelledView, ChangedView, CreatedView,
+    InstanceView, IpConfigView,
+};
 
 use state::Note;

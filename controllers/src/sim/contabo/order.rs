@@ -6,7 +6,8 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::audit::{AuditAction, Trail};
-use super::call::{Call, CreateInstance};
+use super::body::CreateInstance;
+use super::call::Call;
 use super::catalogue::{Extras, term_cents};
 use super::contract::Contract;
 use super::fault::{Drawn, FaultKind, Outcome};
@@ -14,8 +15,9 @@ use super::instance::{Facts, Guest, Instance, Next, Origin, Pending, Status};
 use super::ledger::{Charge, LedgerEntry};
 use super::lifecycle::after;
 use super::naming;
-use super::reply::{Body, CreatedView, Reply};
+use super::reply::{Body, Reply};
 use super::validate::{self, Order, Refusal};
+use super::view::CreatedView;
 use super::{Contabo, Note};
 
 impl Contabo {
@@ -25,22 +27,15 @@ impl Contabo {
         body: &CreateInstance,
         drawn: &Drawn,
     ) -> Result<Reply, Refusal> {
-        let order = validate::order(body, &self.settings)?;
+        let order = validate::order(body, self)?;
         let outcome = match &drawn.behaviour {
             Some(FaultKind::Order { outcome }) => outcome.clone(),
             _ => Outcome::Normal,
         };
         let id = self.buy(&order, body, Some(&call.request_id), outcome);
-        self.audit(
-            call,
-            drawn,
-            Note {
-                trail: Trail::Instances,
-                action: AuditAction::Created,
-                resource_id: id,
-                changes: Some(json!({ "prev": {}, "new": { "displayName": body.display_name } })),
-            },
-        );
+        let note = Note::new(Trail::Instances, AuditAction::Created, id)
+            .changes(json!({}), json!({ "displayName": body.display_name }));
+        self.audit(call, drawn, note);
         let instance = &self.instances[&id];
         let view = CreatedView {
             tenant_id: self.settings.account.tenant_id.clone(),
@@ -99,7 +94,7 @@ impl Contabo {
             facts: Facts {
                 display_name,
                 status,
-                image_id: order.image.id.to_owned(),
+                image_id: order.image.id.clone(),
                 ssh_keys: body.ssh_keys.clone(),
                 default_user: Some(body.default_user.clone().unwrap_or("admin".to_owned())),
                 hardware: None,
@@ -153,7 +148,7 @@ fn digest(text: &str) -> String {
     Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn add_on_ids(extras: Extras) -> Vec<i64> {
+pub(super) fn add_on_ids(extras: Extras) -> Vec<i64> {
     let wanted = [
         (extras.private_networking, naming::PRIVATE_NETWORKING),
         (extras.additional_ip, naming::ADDITIONAL_IP),

@@ -5,12 +5,12 @@ use jiff::{Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
 
 use super::Contabo;
-use super::call::CreateInstance;
+use super::body::CreateInstance;
 use super::change::takes_install;
+use super::custom_image::ImageRef;
 use super::fault::Outcome;
-use super::image::find_image;
 use super::instance::{Guest, Instance, Next, Pending, Status};
-use super::lifecycle::{after, begin_install, remove};
+use super::lifecycle::{Quiet, after, begin_install, remove};
 use super::naming;
 use super::reply::ErrorBody;
 use super::seed::{self, Stream};
@@ -94,6 +94,12 @@ impl Contabo {
         self.advance(now);
         let installing = self.installing(id);
         let (now, seed) = (self.now, self.seed);
+        let image = match action {
+            PanelAction::Reinstall { image_id: Some(id) } => {
+                Some(self.image_ref(id).ok_or_else(|| PanelError::NoSuchImage(id.to_owned()))?)
+            }
+            _ => None,
+        };
         let Some(instance) = self.instances.get_mut(&id).filter(|instance| instance.exists())
         else {
             return Err(PanelError::NoSuchInstance(id));
@@ -110,7 +116,7 @@ impl Contabo {
                     instance.facts.cancel_date = Some(instance.contract.cancel(*date));
                 }
             }
-            PanelAction::Reinstall { image_id } => reinstall(instance, image_id.as_deref(), done)?,
+            PanelAction::Reinstall { .. } => reinstall(instance, image, done)?,
             PanelAction::Remove => remove(instance, now),
             PanelAction::Proceed => proceed(instance, now, done)?,
             PanelAction::Fail { message } => {
@@ -123,8 +129,12 @@ impl Contabo {
                 instance.contract.api_cancellable = *cancellable;
             }
         }
+        if *action == PanelAction::Remove {
+            self.forget(id);
+        }
         self.publish(id, now);
         self.revision += 1;
+        self.quiet = Quiet::default();
         self.advance(now);
         Ok(())
     }
@@ -136,13 +146,14 @@ impl Contabo {
         now: Timestamp,
     ) -> Result<i64, PanelError> {
         self.advance(now);
-        let order = validate::order(body, &self.settings).map_err(|refusal| {
+        let order = validate::order(body, self).map_err(|refusal| {
             PanelError::Refused(match refusal.body {
                 ErrorBody::Message(text) | ErrorBody::Html(text) => text,
                 ErrorBody::Messages(texts) => texts.join("; "),
             })
         })?;
         self.revision += 1;
+        self.quiet = Quiet::default();
         Ok(self.buy(&order, body, None, Outcome::Normal))
     }
 }
@@ -166,15 +177,14 @@ fn power(instance: &mut Instance, wanted: Status) -> Result<(), PanelError> {
 
 fn reinstall(
     instance: &mut Instance,
-    image_id: Option<&str>,
+    image: Option<ImageRef>,
     done: Timestamp,
 ) -> Result<(), PanelError> {
     if !takes_install(instance) {
         return Err(not_now(instance));
     }
-    if let Some(id) = image_id {
-        let image = find_image(id).ok_or_else(|| PanelError::NoSuchImage(id.to_owned()))?;
-        instance.facts.image_id = image.id.to_owned();
+    if let Some(image) = image {
+        instance.facts.image_id = image.id;
     }
     instance.guest = Guest { generation: instance.guest.generation, ..Guest::default() };
     begin_install(instance, Some(done));

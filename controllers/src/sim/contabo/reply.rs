@@ -1,12 +1,13 @@
 //! What comes back from a step: the response, how it is delivered, and whether anything happened.
-//!
-//! The views carry the API's field names and its documented holes: hardware is null until it is
-//! allocated, some fields are absent then. A world without sockets reads them directly; the wire
-//! serialises them.
 
-use jiff::{SignedDuration, Timestamp, civil::Date};
-use serde::{Deserialize, Serialize, Serializer};
-use serde_json::Value;
+use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
+
+use super::resource_view::{
+    AssignmentView, AuditView, DataCenterView, ImageChangedView, ImageStatsView, ImageView,
+    NetworkView, SecretView, SnapshotView, TagCreatedView, TagView,
+};
+use super::view::{ActedView, CancelledView, ChangedView, CreatedView, InstanceView};
 
 /// The outcome of one call.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +31,8 @@ pub enum Delivery {
     Delivered,
     /// Delivered, but only after this long.
     Late(SignedDuration),
+    /// Delivered drop by drop, the last one after this long.
+    Slow(SignedDuration),
     /// The connection is closed without a byte.
     Reset,
     /// No answer, ever; the client's timeout ends it.
@@ -69,6 +72,27 @@ pub enum Body {
     Tags(Listing<TagView>),
     Tag(TagView),
     TagCreated(TagCreatedView),
+    Assignments(Listing<AssignmentView>),
+    Assignment(AssignmentView),
+    /// Only the links of a tag's assignment.
+    AssignmentLinks,
+    Snapshots(Listing<SnapshotView>),
+    Snapshot(SnapshotView),
+    SnapshotCreated(SnapshotView),
+    ImageCreated(ImageChangedView),
+    ImageChanged(ImageChangedView),
+    ImageStats(ImageStatsView),
+    Secrets(Listing<SecretView>),
+    Secret(SecretView),
+    SecretCreated(SecretView),
+    Networks(Listing<NetworkView>),
+    Network(Box<NetworkView>),
+    NetworkCreated(Box<NetworkView>),
+    /// Only the links of an instance's place in a network.
+    MemberLinks,
+    DataCenters(Listing<DataCenterView>),
+    /// A page of something this account has none of.
+    Nothing(Listing<()>),
 }
 
 /// The shapes in which Contabo says no.
@@ -92,188 +116,14 @@ pub struct Listing<T> {
 }
 
 impl<T> Listing<T> {
+    pub(super) fn map<U>(self, view: impl FnMut(T) -> U) -> Listing<U> {
+        let items = self.items.into_iter().map(view).collect();
+        Listing { items, page: self.page, size: self.size, total: self.total }
+    }
+
     pub fn total_pages(&self) -> u64 {
         self.total.div_ceil(self.size.max(1))
     }
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct InstanceView {
-    pub tenant_id: String,
-    pub customer_id: String,
-    pub additional_ips: Vec<AdditionalIpView>,
-    pub name: Option<String>,
-    pub display_name: String,
-    pub instance_id: i64,
-    pub data_center: Option<String>,
-    pub region: String,
-    pub region_name: Option<String>,
-    pub product_id: String,
-    pub image_id: String,
-    pub ip_config: Option<IpConfigView>,
-    pub mac_address: Option<String>,
-    pub ram_mb: Option<i64>,
-    pub cpu_cores: Option<i64>,
-    pub os_type: String,
-    pub disk_mb: Option<i64>,
-    /// Absent while provisioning, as seen live.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ssh_keys: Option<Vec<i64>>,
-    #[serde(serialize_with = "whole_seconds")]
-    pub created_date: Timestamp,
-    pub cancel_date: Option<Date>,
-    pub status: String,
-    pub v_host_id: Option<i64>,
-    pub v_host_number: Option<i64>,
-    pub v_host_name: Option<String>,
-    pub add_ons: Vec<AddOnView>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error_message: Option<String>,
-    pub product_type: String,
-    pub product_name: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub default_user: Option<String>,
-    /// Not in the document, seen live.
-    pub application_id: Option<String>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct AdditionalIpView {
-    pub v4: AddressView,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct IpConfigView {
-    pub v4: AddressView,
-    pub v6: AddressView,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct AddressView {
-    pub ip: String,
-    pub netmask_cidr: u8,
-    pub gateway: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct AddOnView {
-    pub id: i64,
-    pub quantity: i64,
-}
-
-/// The 201 of an order: no name, no address, no display name.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct CreatedView {
-    pub tenant_id: String,
-    pub customer_id: String,
-    pub instance_id: i64,
-    #[serde(serialize_with = "whole_seconds")]
-    pub created_date: Timestamp,
-    pub image_id: String,
-    pub product_id: String,
-    pub region: String,
-    pub add_ons: Vec<AddOnView>,
-    pub os_type: String,
-    pub status: String,
-    pub ssh_keys: Vec<i64>,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ChangedView {
-    pub tenant_id: String,
-    pub customer_id: String,
-    pub instance_id: i64,
-    #[serde(serialize_with = "whole_seconds")]
-    pub created_date: Timestamp,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct CancelledView {
-    pub tenant_id: String,
-    pub customer_id: String,
-    pub instance_id: i64,
-    pub cancel_date: Date,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ActedView {
-    pub tenant_id: String,
-    pub customer_id: String,
-    pub instance_id: i64,
-    pub action: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ImageView {
-    pub image_id: String,
-    pub tenant_id: String,
-    pub customer_id: String,
-    pub name: String,
-    pub description: String,
-    pub url: String,
-    pub size_mb: i64,
-    pub uploaded_size_mb: i64,
-    pub os_type: String,
-    pub version: String,
-    pub format: String,
-    pub status: String,
-    pub error_message: String,
-    pub standard_image: bool,
-    #[serde(serialize_with = "whole_seconds")]
-    pub creation_date: Timestamp,
-    #[serde(serialize_with = "whole_seconds")]
-    pub last_modified_date: Timestamp,
-    /// Only list items have it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tags: Option<Vec<Value>>,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct AuditView {
-    pub id: i64,
-    pub action: String,
-    #[serde(serialize_with = "milliseconds")]
-    pub timestamp: Timestamp,
-    pub tenant_id: String,
-    pub customer_id: String,
-    pub changed_by: String,
-    pub username: String,
-    pub request_id: String,
-    pub trace_id: Option<String>,
-    /// 0 while the account does not know it yet; absent in audits of tags.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub instance_id: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tag_id: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub changes: Option<Value>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct TagView {
-    pub tenant_id: String,
-    pub customer_id: String,
-    pub tag_id: i64,
-    pub name: String,
-    pub color: String,
-    pub description: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct TagCreatedView {
-    pub tenant_id: String,
-    pub customer_id: String,
-    pub tag_id: i64,
 }
 
 impl Reply {
@@ -294,14 +144,4 @@ impl Reply {
     pub(super) fn refused(status: u16, body: ErrorBody) -> Reply {
         Reply { status, ..Reply::read(Body::Error(body)) }
     }
-}
-
-/// Instances and images show `…:02.000Z`.
-fn whole_seconds<S: Serializer>(at: &Timestamp, out: S) -> Result<S::Ok, S::Error> {
-    out.collect_str(&at.strftime("%Y-%m-%dT%H:%M:%S.000Z"))
-}
-
-/// Audits show milliseconds.
-fn milliseconds<S: Serializer>(at: &Timestamp, out: S) -> Result<S::Ok, S::Error> {
-    out.collect_str(&at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ"))
 }

@@ -8,6 +8,7 @@ pub(super) enum Stream {
     Timing = 2,
     Hosting = 3,
     Fault = 4,
+    Imaging = 5,
 }
 
 /// splitmix64's finaliser over the mixed inputs.

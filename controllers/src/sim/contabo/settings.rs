@@ -39,6 +39,26 @@ pub struct Settings {
     pub repeated_cancel: RepeatedCancel,
     /// The answer to an action while provisioning or installing. Not documented.
     pub busy: BusyAnswer,
+    /// What a request id that was accepted before does. Not documented.
+    pub repeated_request_id: RepeatedRequestId,
+    /// What a reinstallation does to the display name. Seen to be kept, and to be lost.
+    pub reinstalled_name: ReinstalledName,
+    /// What a body's unknown field does. Not documented.
+    pub unknown_fields: UnknownFields,
+    /// From the 201 of a snapshot until lists and GETs know it. Not documented.
+    pub snapshot_lag: SignedDuration,
+    /// How long a rollback takes.
+    pub rollback: SignedDuration,
+    /// Whether a machine shows `stopped` while it is rolled back. Not documented.
+    pub rollback_stops: bool,
+    /// Whether a stopped machine can be snapshotted. Not documented.
+    pub stopped_snapshots: bool,
+    /// How long a custom image is downloaded.
+    pub image_download: SignedDuration,
+    /// Space for custom images that was paid for, in MB; more than that is refused with 402.
+    pub custom_image_mb: i64,
+    /// What a machine needs after it joined its first private network. The documents disagree.
+    pub network_join: NetworkJoin,
     /// The terms that can be ordered, in months. The document says 1, 3, 6, 12; a live client of
     /// 2026 allows only 1, 12, 24.
     pub periods: Vec<i64>,
@@ -48,10 +68,6 @@ pub struct Settings {
     pub panel_contracts_cancellable: bool,
     /// Largest accepted user-data, in bytes. Not documented; one client stops at 32 KiB.
     pub max_user_data: usize,
-    /// Ids of the account's ssh secrets; others are refused in an order.
-    pub ssh_secrets: Vec<i64>,
-    /// Ids of the account's password secrets; others end in a bare 500, as live.
-    pub password_secrets: Vec<i64>,
     /// A limit on all calls together; none by default.
     pub rate_limit: Option<RateLimit>,
     /// Lifetime of an access token, in seconds.
@@ -104,6 +120,38 @@ pub enum BusyAnswer {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+pub enum RepeatedRequestId {
+    /// It is for tracing only: the call is carried out once more.
+    Ignored,
+    /// 409, and nothing happens.
+    Conflict,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReinstalledName {
+    Kept,
+    /// It is empty once the installation ends.
+    Cleared,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnknownFields {
+    Ignored,
+    /// 400.
+    Refused,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NetworkJoin {
+    Reinstall,
+    Restart,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum LineUp {
     /// V91 to V107 and the VDS.
     Spring2025,
@@ -142,12 +190,20 @@ impl Default for Settings {
             display_name_match: TextMatch::Substring,
             repeated_cancel: RepeatedCancel::SameDate,
             busy: BusyAnswer::BadRequest,
+            repeated_request_id: RepeatedRequestId::Ignored,
+            reinstalled_name: ReinstalledName::Kept,
+            unknown_fields: UnknownFields::Ignored,
+            snapshot_lag: SignedDuration::from_secs(5),
+            rollback: SignedDuration::from_secs(30),
+            rollback_stops: true,
+            stopped_snapshots: false,
+            image_download: SignedDuration::from_secs(60),
+            custom_image_mb: 25_600,
+            network_join: NetworkJoin::Reinstall,
             periods: vec![1, 3, 6, 12, 24],
             line_up: LineUp::Both,
             panel_contracts_cancellable: false,
             max_user_data: 32 * 1024,
-            ssh_secrets: Vec::new(),
-            password_secrets: Vec::new(),
             rate_limit: None,
             token_seconds: 300,
             refresh_seconds: 1800,
@@ -165,6 +221,7 @@ impl Settings {
             list_lag: SignedDuration::ZERO,
             audit_delay: SignedDuration::ZERO,
             audit_id_delay: SignedDuration::ZERO,
+            snapshot_lag: SignedDuration::ZERO,
             ..Settings::default()
         }
     }

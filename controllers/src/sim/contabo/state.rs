@@ -1,24 +1,28 @@
 //! The account as a whole, and the one way in: [`Contabo::step`].
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::assignment::Assignment;
 use super::audit::{AUDIT_LIMIT, AuditAction, AuditEntry, Trail};
 use super::call::{Call, Request};
+use super::custom_image::CustomImage;
 use super::failure::refusal;
 use super::fault::{ArmedFault, Drawn, Fault, Faults};
 use super::instance::Instance;
 use super::journal::{Journal, JournalEntry};
 use super::ledger::Ledger;
-use super::lifecycle::after;
+use super::lifecycle::{Quiet, after};
+use super::network::Network;
 use super::operation::OperationName;
 use super::reply::{Body, Effect, Reply};
+use super::secret::Secret;
 use super::settings::Settings;
+use super::snapshot::Snapshot;
 use super::tag::Tag;
-use super::validate::{self, Refusal};
 
 /// A simulated account at Contabo. Serialise it to save it; what is loaded goes on as if nothing
 /// had happened.
@@ -39,10 +43,33 @@ pub struct Contabo {
     pub(super) last_audit: i64,
     pub(super) tags: BTreeMap<i64, Tag>,
     pub(super) next_tag: i64,
+    #[serde(default)]
+    pub(super) assignments: BTreeSet<Assignment>,
+    /// By the number in their ids, which grows.
+    #[serde(default)]
+    pub(super) snapshots: BTreeMap<i64, Snapshot>,
+    #[serde(default)]
+    pub(super) last_snapshot: i64,
+    /// Custom ones only.
+    #[serde(default)]
+    pub(super) images: BTreeMap<String, CustomImage>,
+    #[serde(default)]
+    pub(super) last_image: u64,
+    #[serde(default)]
+    pub(super) secrets: BTreeMap<i64, Secret>,
+    #[serde(default)]
+    pub(super) last_secret: i64,
+    #[serde(default)]
+    pub(super) networks: BTreeMap<i64, Network>,
+    #[serde(default)]
+    pub(super) last_network: i64,
     pub(super) faults: Faults,
     pub(super) bucket: Option<Bucket>,
     pub(super) journal: Journal,
     pub(super) revision: u64,
+    /// Nothing falls due before.
+    #[serde(skip)]
+    pub(super) quiet: Quiet,
 }
 
 /// The state of the rate limit.
@@ -57,7 +84,20 @@ pub(super) struct Note {
     pub trail: Trail,
     pub action: AuditAction,
     pub resource_id: i64,
+    /// The id of what has a text for one: a snapshot, an image, what carries a tag.
+    pub entry: Option<String>,
+    pub resource_type: Option<String>,
     pub changes: Option<Value>,
+}
+
+impl Note {
+    pub fn new(trail: Trail, action: AuditAction, resource_id: i64) -> Note {
+        Note { trail, action, resource_id, entry: None, resource_type: None, changes: None }
+    }
+
+    pub fn changes(self, prev: Value, new: Value) -> Note {
+        Note { changes: Some(json!({ "prev": prev, "new": new })), ..self }
+    }
 }
 
 impl Contabo {
@@ -77,10 +117,20 @@ impl Contabo {
             last_audit: 0,
             tags: BTreeMap::new(),
             next_tag: 0,
+            assignments: BTreeSet::new(),
+            snapshots: BTreeMap::new(),
+            last_snapshot: 0,
+            images: BTreeMap::new(),
+            last_image: 0,
+            secrets: BTreeMap::new(),
+            last_secret: 0,
+            networks: BTreeMap::new(),
+            last_network: 0,
             faults: Faults::default(),
             bucket: None,
             journal: Journal::default(),
             revision: 0,
+            quiet: Quiet::default(),
         }
     }
 
@@ -102,50 +152,11 @@ impl Contabo {
         let reply = Drawn::deliverable(reply);
         if drawn.touched || reply.effect == Effect::Accepted {
             self.revision += 1;
+            self.quiet = Quiet::default();
         }
         let instance_id = created_id(&reply).or(call.request.instance_id());
         self.journal.record(call, &reply, instance_id, self.now);
         reply
-    }
-
-    fn perform(&mut self, call: &Call, drawn: &Drawn) -> Result<Reply, Refusal> {
-        if call.request == Request::Grant {
-            return Ok(Reply::read(Body::Empty));
-        }
-        validate::request_id(&call.request_id)?;
-        let bent = drawn.list.as_ref();
-        match &call.request {
-            Request::Grant => Ok(Reply::read(Body::Empty)),
-            Request::ListInstances { filter, page } => self.list_instances(filter, page, bent),
-            Request::GetInstance { instance_id } => self.get_instance(*instance_id),
-            Request::CreateInstance(body) => self.create_instance(call, body, drawn),
-            Request::PatchInstance { instance_id, body } => {
-                self.patch_instance(call, *instance_id, body, drawn)
-            }
-            Request::ReinstallInstance { instance_id, body } => {
-                self.reinstall_instance(call, *instance_id, body, drawn)
-            }
-            Request::CancelInstance { instance_id, body } => {
-                self.cancel_instance(call, *instance_id, body, drawn)
-            }
-            Request::Act { instance_id, action } => self.act(call, *instance_id, *action, drawn),
-            Request::ListImages { filter, page } => self.list_images(filter, page, bent),
-            Request::GetImage { image_id } => self.get_image(image_id),
-            Request::ListInstanceAudits { filter, page } => {
-                self.list_audits(Trail::Instances, filter, page, bent)
-            }
-            Request::ListActionAudits { filter, page } => {
-                self.list_audits(Trail::Actions, filter, page, bent)
-            }
-            Request::ListTags { name, page } => self.list_tags(name.as_deref(), page, bent),
-            Request::GetTag { tag_id } => self.get_tag(*tag_id),
-            Request::CreateTag(body) => self.create_tag(call, body, drawn),
-            Request::UpdateTag { tag_id, body } => self.update_tag(call, *tag_id, body, drawn),
-            Request::DeleteTag { tag_id } => self.delete_tag(call, *tag_id, drawn),
-            Request::ListTagAudits { filter, page } => {
-                self.list_audits(Trail::Tags, filter, page, bent)
-            }
-        }
     }
 
     /// What the call is about, for faults that hit only some machines.
@@ -200,6 +211,8 @@ impl Contabo {
             visible_at,
             id_known_at,
             resource_id: note.resource_id,
+            entry: note.entry,
+            resource_type: note.resource_type,
             changed_by: self.settings.account.user_id.clone(),
             username: self.settings.account.username.clone(),
             request_id: call.request_id.clone(),

@@ -1,12 +1,15 @@
-//! Tags: names in the account that no instance is needed for. Assignments are not modelled.
+//! Tags: names in the account that no instance is needed for. One that is on something stays.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::audit::{AuditAction, Trail};
-use super::call::{Call, Page, TagBody};
+use super::body::TagBody;
+use super::call::Call;
 use super::fault::{Drawn, FaultKind};
-use super::reply::{Body, Reply, TagCreatedView, TagView};
+use super::filter::Page;
+use super::reply::{Body, Reply};
+use super::resource_view::{TagCreatedView, TagView};
 use super::validate::{self, Refusal};
 use super::{Contabo, Note};
 
@@ -28,16 +31,23 @@ impl Contabo {
         fault: Option<&FaultKind>,
     ) -> Result<Reply, Refusal> {
         let tags = self.tags.values();
-        let views = tags
+        let mut views: Vec<TagView> = tags
             .filter(|tag| name.is_none_or(|name| tag.name.contains(name)))
             .map(|tag| self.tag_view(tag))
             .collect();
+        super::list::sort(&mut views, page, |view, field| match field {
+            "name" => view.name.clone(),
+            _ => String::new(),
+        });
         Ok(Reply::read(Body::Tags(self.paged(views, page, fault)?)))
     }
 
     pub(super) fn get_tag(&self, id: i64) -> Result<Reply, Refusal> {
-        let tag = self.tags.get(&id).ok_or_else(|| Refusal::not_found("Tag", id))?;
-        Ok(Reply::read(Body::Tag(self.tag_view(tag))))
+        Ok(Reply::read(Body::Tag(self.tag_view(self.known_tag(id)?))))
+    }
+
+    pub(super) fn known_tag(&self, id: i64) -> Result<&Tag, Refusal> {
+        self.tags.get(&id).ok_or_else(|| Refusal::not_found("Tag", id))
     }
 
     pub(super) fn create_tag(
@@ -56,16 +66,9 @@ impl Contabo {
             color: body.color.clone().unwrap_or_default(),
             description: body.description.clone().unwrap_or_default(),
         };
-        self.audit(
-            call,
-            drawn,
-            Note {
-                trail: Trail::Tags,
-                action: AuditAction::Created,
-                resource_id: id,
-                changes: Some(json!({ "prev": {}, "new": { "name": tag.name } })),
-            },
-        );
+        let note = Note::new(Trail::Tags, AuditAction::Created, id)
+            .changes(json!({}), json!({ "name": tag.name }));
+        self.audit(call, drawn, note);
         self.tags.insert(id, tag);
         let account = &self.settings.account;
         let view = TagCreatedView {
@@ -95,17 +98,9 @@ impl Contabo {
         set(&mut tag.name, &body.name);
         set(&mut tag.color, &body.color);
         set(&mut tag.description, &body.description);
-        let changes = json!({ "prev": { "name": old.name }, "new": { "name": tag.name } });
-        self.audit(
-            call,
-            drawn,
-            Note {
-                trail: Trail::Tags,
-                action: AuditAction::Updated,
-                resource_id: id,
-                changes: Some(changes),
-            },
-        );
+        let note = Note::new(Trail::Tags, AuditAction::Updated, id)
+            .changes(json!({ "name": old.name }), json!({ "name": tag.name }));
+        self.audit(call, drawn, note);
         Ok(Reply::accepted(200, Body::LinksOnly))
     }
 
@@ -115,17 +110,13 @@ impl Contabo {
         id: i64,
         drawn: &Drawn,
     ) -> Result<Reply, Refusal> {
-        let tag = self.tags.remove(&id).ok_or_else(|| Refusal::not_found("Tag", id))?;
-        self.audit(
-            call,
-            drawn,
-            Note {
-                trail: Trail::Tags,
-                action: AuditAction::Deleted,
-                resource_id: id,
-                changes: Some(json!({ "prev": { "name": tag.name }, "new": {} })),
-            },
-        );
+        let note = Note::new(Trail::Tags, AuditAction::Deleted, id)
+            .changes(json!({ "name": self.known_tag(id)?.name }), json!({}));
+        if self.is_assigned(id) {
+            return Err(Refusal::sentence(409, "Tag is still assigned to resources"));
+        }
+        self.tags.remove(&id);
+        self.audit(call, drawn, note);
         Ok(Reply::accepted(204, Body::Empty))
     }
 

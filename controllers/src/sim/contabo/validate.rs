@@ -5,15 +5,17 @@ use std::str::FromStr;
 
 use jiff::{Timestamp, civil::Date};
 
-use super::call::{AuditFilter, CancelInstance, CreateInstance, ReinstallInstance, TagBody};
+use super::Contabo;
+use super::body::{ActionBody, CancelInstance, CreateInstance, ReinstallInstance, TagBody};
 use super::catalogue::{
     DEFAULT_IMAGE, DEFAULT_PRODUCT, DEFAULT_REGION, Extras, Product, REGIONS, Region, find_product,
     find_region,
 };
 use super::contract::{CANCEL_HORIZON_YEARS, date_of};
-use super::image::{Image, find_image};
+use super::custom_image::{ImageRef, is_image_id};
+use super::filter::AuditFilter;
 use super::reply::{ErrorBody, Reply};
-use super::settings::Settings;
+use super::secret::SecretKind;
 
 /// Longest display name, in characters.
 pub const DISPLAY_NAME_LIMIT: usize = 255;
@@ -48,12 +50,50 @@ impl From<Refusal> for Reply {
     }
 }
 
+/// What is wrong with the values of a body, in the manner of class-validator.
+#[derive(Debug, Default)]
+pub(super) struct Violations(Vec<String>);
+
+impl Violations {
+    pub fn add(&mut self, text: impl Into<String>) {
+        self.0.push(text.into());
+    }
+
+    /// A text within its limits; `required` when it must be there.
+    pub fn length(
+        &mut self,
+        name: &str,
+        text: Option<&str>,
+        required: bool,
+        least: usize,
+        most: usize,
+    ) {
+        let Some(text) = text else {
+            if required {
+                self.add(format!("{name} should not be empty"));
+            }
+            return;
+        };
+        let count = text.chars().count();
+        if count < least {
+            self.add(format!("{name} must be longer than or equal to {least} characters"));
+        }
+        if count > most {
+            self.add(format!("{name} must be shorter than or equal to {most} characters"));
+        }
+    }
+
+    pub fn done(self) -> Result<(), Refusal> {
+        if self.0.is_empty() { Ok(()) } else { Err(Refusal::violations(self.0)) }
+    }
+}
+
 /// An order that will be accepted.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Order {
     pub product: &'static Product,
     pub region: &'static Region,
-    pub image: &'static Image,
+    pub image: ImageRef,
     pub months: i64,
     pub extras: Extras,
 }
@@ -78,11 +118,8 @@ pub(super) fn request_id(text: &str) -> Result<(), Refusal> {
     }
 }
 
-fn is_uuid(text: &str) -> bool {
-    text.len() == 36 && uuid::Uuid::try_parse(text).is_ok()
-}
-
-pub(super) fn order(body: &CreateInstance, settings: &Settings) -> Result<Order, Refusal> {
+pub(super) fn order(body: &CreateInstance, account: &Contabo) -> Result<Order, Refusal> {
+    let settings = &account.settings;
     let mut wrong = Vec::new();
     let period = body.period.unwrap_or_else(|| {
         wrong.push("period should not be empty".to_owned());
@@ -116,11 +153,11 @@ pub(super) fn order(body: &CreateInstance, settings: &Settings) -> Result<Order,
     let product = find_product(product_id)
         .filter(|product| product.orderable_in(settings.line_up))
         .ok_or_else(|| wrong_id("productId", product_id))?;
-    let image = find_image(image_id).ok_or_else(|| wrong_id("imageId", image_id))?;
+    let image = account.image_ref(image_id).ok_or_else(|| wrong_id("imageId", image_id))?;
     if let Some(name) = body.add_ons.unsupported.first() {
         return Err(Refusal::sentence(400, format!("Bad Request addOns {name} is wrong")));
     }
-    install(settings, &body.ssh_keys, body.root_password, body.user_data.as_deref())?;
+    install(account, &body.ssh_keys, body.root_password, body.user_data.as_deref())?;
     if let Some(application) = &body.application_id {
         return Err(wrong_id("applicationId", application));
     }
@@ -132,10 +169,7 @@ pub(super) fn order(body: &CreateInstance, settings: &Settings) -> Result<Order,
     Ok(Order { product, region, image, months: period, extras })
 }
 
-pub(super) fn reinstall(
-    body: &ReinstallInstance,
-    settings: &Settings,
-) -> Result<&'static Image, Refusal> {
+pub(super) fn reinstall(body: &ReinstallInstance, account: &Contabo) -> Result<ImageRef, Refusal> {
     let mut wrong = Vec::new();
     let image_id = body.image_id.as_deref();
     if image_id.is_none() {
@@ -145,9 +179,14 @@ pub(super) fn reinstall(
     let Some(image_id) = image_id.filter(|_| wrong.is_empty()) else {
         return Err(Refusal::violations(wrong));
     };
-    let image = find_image(image_id).ok_or_else(|| wrong_id("imageId", image_id))?;
-    install(settings, &body.ssh_keys, body.root_password, body.user_data.as_deref())?;
+    let image = account.image_ref(image_id).ok_or_else(|| wrong_id("imageId", image_id))?;
+    install(account, &body.ssh_keys, body.root_password, body.user_data.as_deref())?;
     Ok(image)
+}
+
+/// The secrets a rescue system or a password reset is given.
+pub(super) fn access(body: &ActionBody, account: &Contabo) -> Result<(), Refusal> {
+    install(account, &body.ssh_keys, body.root_password, body.user_data.as_deref())
 }
 
 pub(super) fn new_display_name(name: Option<&str>) -> Result<(), Refusal> {
@@ -189,26 +228,19 @@ pub(super) fn audit_dates(filter: &AuditFilter) -> Result<(Option<Date>, Option<
 
 /// A tag's name and colour; `create` needs both.
 pub(super) fn tag(body: &TagBody, create: bool) -> Result<(), Refusal> {
-    let mut wrong = Vec::new();
-    match body.name.as_deref() {
-        None if create => wrong.push("name should not be empty".to_owned()),
-        Some("") => wrong.push("name must be longer than or equal to 1 characters".to_owned()),
-        Some(name) if name.chars().count() > TAG_NAME_LIMIT => {
-            wrong.push(format!("name must be shorter than or equal to {TAG_NAME_LIMIT} characters"))
-        }
-        Some(name) if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b":_-".contains(&b)) => {
-            wrong.push("name must match /^[A-Za-z0-9:_-]+$/ regular expression".to_owned());
-        }
-        _ => {}
+    let mut wrong = Violations::default();
+    let name = body.name.as_deref();
+    wrong.length("name", name, create, 1, TAG_NAME_LIMIT);
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b":_-".contains(&b);
+    if name.is_some_and(|name| !name.bytes().all(allowed)) {
+        wrong.add("name must match /^[A-Za-z0-9:_-]+$/ regular expression");
     }
     match body.color.as_deref() {
-        None if create => wrong.push("color should not be empty".to_owned()),
-        Some(color) if !is_color(color) => {
-            wrong.push("color must be a hexadecimal color".to_owned());
-        }
+        None if create => wrong.add("color should not be empty"),
+        Some(color) if !is_color(color) => wrong.add("color must be a hexadecimal color"),
         _ => {}
     }
-    if wrong.is_empty() { Ok(()) } else { Err(Refusal::violations(wrong)) }
+    wrong.done()
 }
 
 fn is_color(text: &str) -> bool {
@@ -237,33 +269,33 @@ fn guest(
     default_user: Option<&str>,
     application_id: &Option<String>,
 ) {
-    if image_id.is_some_and(|id| !is_uuid(id)) {
+    if image_id.is_some_and(|id| !is_image_id(id)) {
         wrong.push("imageId must be a UUID".to_owned());
     }
     if default_user.is_some_and(|user| !DEFAULT_USERS.contains(&user)) {
         let all = DEFAULT_USERS.join(", ");
         wrong.push(format!("defaultUser must be one of the following values: {all}"));
     }
-    if application_id.as_deref().is_some_and(|id| !is_uuid(id)) {
+    if application_id.as_deref().is_some_and(|id| !is_image_id(id)) {
         wrong.push("applicationId must be a UUID".to_owned());
     }
 }
 
 /// What the installer needs: secrets that exist, user-data that fits.
 fn install(
-    settings: &Settings,
+    account: &Contabo,
     ssh_keys: &[i64],
     root_password: Option<i64>,
     user_data: Option<&str>,
 ) -> Result<(), Refusal> {
-    if let Some(id) = ssh_keys.iter().find(|id| !settings.ssh_secrets.contains(id)) {
+    if let Some(id) = ssh_keys.iter().find(|id| !account.has_secret(**id, SecretKind::Ssh)) {
         return Err(wrong_id("sshKeys", id));
     }
-    if root_password.is_some_and(|id| !settings.password_secrets.contains(&id)) {
+    if root_password.is_some_and(|id| !account.has_secret(id, SecretKind::Password)) {
         // Live, a wrong id ends in this instead of a refusal that says so.
         return Err(Refusal::sentence(500, "Internal Server Error"));
     }
-    if user_data.is_some_and(|text| text.len() > settings.max_user_data) {
+    if user_data.is_some_and(|text| text.len() > account.settings.max_user_data) {
         return Err(Refusal::sentence(400, "Bad Request userData is too long"));
     }
     Ok(())

@@ -1,10 +1,14 @@
 //! What the model promises, told as a client would notice it.
 
+mod every_operation;
 mod faults;
 mod lifecycle;
 mod money;
 mod property;
 mod reads;
+mod resources;
+mod snapshots;
+mod switches;
 
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
@@ -75,7 +79,7 @@ impl Client {
     }
 
     fn act(&mut self, id: i64, action: Action) -> Reply {
-        self.send(Request::Act { instance_id: id, action })
+        self.send(Request::Act { instance_id: id, action, body: Box::default() })
     }
 
     fn audits(&mut self, filter: AuditFilter) -> Vec<AuditView> {

@@ -85,6 +85,7 @@ fn requests() -> impl Strategy<Value = Request> {
         2 => (id.clone(), action).prop_map(|(instance_id, action)| Request::Act {
             instance_id,
             action,
+            body: Box::default(),
         }),
         1 => (filter, page).prop_map(|(filter, page)| Request::ListInstanceAudits { filter, page }),
         1 => (text(), text()).prop_map(|(name, color)| Request::CreateTag(TagBody {
@@ -94,6 +95,54 @@ fn requests() -> impl Strategy<Value = Request> {
         })),
         1 => id.prop_map(|tag_id| Request::DeleteTag { tag_id }),
         1 => Just(Request::Grant),
+        4 => others(),
+    ]
+}
+
+/// Requests about everything but instances, and about what hangs on them.
+fn others() -> impl Strategy<Value = Request> {
+    let id = any::<u8>().prop_map(i64::from);
+    let small = 0i64..3;
+    let snap = prop_oneof![Just("snap1".to_owned()), any::<String>()];
+    let upgrade = (any::<bool>(), any::<bool>())
+        .prop_map(|(private_networking, backup)| UpgradeInstance { private_networking, backup });
+    let secret = (text(), text()).prop_map(|(name, value)| SecretBody {
+        name,
+        value: value.map(|value| format!("Aa1!!{value}")),
+        kind: Some("password".to_owned()),
+    });
+    let image = (text(), text()).prop_map(|(name, url)| ImageBody {
+        name,
+        url: url.map(|url| format!("https://example.com/{url}.iso")),
+        os_type: Some("Linux".to_owned()),
+        version: Some("1".to_owned()),
+        description: None,
+    });
+    let assignment = (small.clone(), id.clone()).prop_map(|(tag_id, resource)| Assignment {
+        tag_id,
+        resource_type: "instance".to_owned(),
+        resource_id: resource.to_string(),
+    });
+    prop_oneof![
+        (id.clone(), text()).prop_map(|(instance_id, name)| Request::CreateSnapshot {
+            instance_id,
+            body: SnapshotBody { name, description: None },
+        }),
+        (id.clone(), snap.clone()).prop_map(|(instance_id, snapshot_id)| {
+            Request::RollbackSnapshot { instance_id, snapshot_id }
+        }),
+        (id.clone(), snap).prop_map(|(instance_id, snapshot_id)| Request::DeleteSnapshot {
+            instance_id,
+            snapshot_id,
+        }),
+        (id.clone(), upgrade)
+            .prop_map(|(instance_id, body)| Request::UpgradeInstance { instance_id, body }),
+        secret.prop_map(Request::CreateSecret),
+        image.prop_map(Request::CreateImage),
+        assignment.prop_map(|assignment| Request::CreateAssignment { assignment }),
+        text().prop_map(|name| Request::CreateNetwork(NetworkBody { name, ..Default::default() })),
+        (small, id)
+            .prop_map(|(network_id, instance_id)| Request::JoinNetwork { network_id, instance_id }),
     ]
 }
 
@@ -153,7 +202,18 @@ fn aim(request: &mut Request, contabo: &Contabo) {
         | Request::PatchInstance { instance_id, .. }
         | Request::ReinstallInstance { instance_id, .. }
         | Request::CancelInstance { instance_id, .. }
+        | Request::UpgradeInstance { instance_id, .. }
+        | Request::JoinNetwork { instance_id, .. }
         | Request::Act { instance_id, .. } => aimed(instance_id),
+        Request::CreateSnapshot { instance_id, .. } => aimed(instance_id),
+        Request::RollbackSnapshot { instance_id, snapshot_id }
+        | Request::DeleteSnapshot { instance_id, snapshot_id } => {
+            aimed(instance_id);
+            let own = contabo.snapshots().find(|snapshot| snapshot.instance_id == *instance_id);
+            if let Some(own) = own.filter(|_| snapshot_id == "snap1") {
+                snapshot_id.clone_from(&own.snapshot_id);
+            }
+        }
         _ => {}
     }
 }
@@ -219,10 +279,20 @@ proptest! {
                 .iter()
                 .filter(|entry| entry.instance_id == instance.instance_id)
                 .collect();
-            prop_assert_eq!(own.len() as i64, instance.contract.terms);
-            charged += instance.contract.terms * instance.contract.term_cents;
+            let terms = own.iter().filter(|entry| entry.kind != Charge::AddOn).count();
+            prop_assert_eq!(terms as i64, instance.contract.terms);
+            // The first term at the price of the order, later ones with what was added since.
+            let added: i64 = own
+                .iter()
+                .filter(|entry| entry.kind == Charge::AddOn)
+                .map(|entry| entry.cents)
+                .sum();
+            let first = own.first().map_or(0, |entry| entry.cents);
+            prop_assert_eq!(first + added, instance.contract.term_cents);
+            charged += own.iter().map(|entry| entry.cents).sum::<i64>();
         }
         prop_assert_eq!(kept.ledger().total_cents, charged);
+        kept.check().unwrap();
         let sum: i64 = kept.ledger().entries.iter().map(|entry| entry.cents).sum();
         prop_assert_eq!(sum, charged);
     }
