@@ -5,12 +5,22 @@
 mod account;
 #[path = "simulator/client.rs"]
 mod client;
+#[path = "simulator/comparison.rs"]
+mod comparison;
+#[path = "simulator/contract.rs"]
+mod contract;
 #[path = "simulator/control.rs"]
 mod control;
+#[path = "simulator/deviations.rs"]
+mod deviations;
 #[path = "simulator/durable.rs"]
 mod durable;
 #[path = "simulator/lost.rs"]
 mod lost;
+#[path = "simulator/openapi.rs"]
+mod openapi;
+#[path = "simulator/tap.rs"]
+mod tap;
 #[path = "simulator/tokens.rs"]
 mod tokens;
 
@@ -104,8 +114,23 @@ impl World {
             .header("x-request-id", Uuid::new_v4().to_string())
     }
 
-    /// Status and JSON of a request that is answered.
+    /// Status and JSON of a request that is answered as described, in Contabo's document and in the
+    /// project's own table.
     async fn send(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+        let (status, reply) = self.send_faulty(method, path, body).await;
+        let sent = Some(&reply).filter(|reply| !reply.is_null());
+        contract::judge_reply(method, path, status, sent);
+        (status, reply)
+    }
+
+    /// Lets time pass, and signs in again: tokens live shorter than installations take.
+    async fn renew(&mut self, by: SignedDuration) {
+        self.clock.advance(by);
+        self.sign_in().await;
+    }
+
+    /// The same where a fault spoils the answer.
+    async fn send_faulty(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
         let mut request = self.request(method, path);
         if let Some(body) = body {
             request = request.json(&body);

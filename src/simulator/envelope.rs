@@ -61,7 +61,16 @@ fn success(body: &Body, path: &str, query: &str) -> Value {
         Body::Snapshots(list) => page(list, path, query),
         Body::Networks(list) => page(list, path, query),
         Body::DataCenters(list) => page(list, path, query),
-        Body::Nothing(list) => page(list, path, query),
+        Body::Nothing(list) => {
+            let mut reply = page(list, path, query);
+            // Two lists are documented to come whole.
+            if matches!(path, "/v1/roles/audits" | "/v1/roles/api-permissions")
+                && let Some(fields) = reply.as_object_mut()
+            {
+                fields.remove("_pagination");
+            }
+            reply
+        }
         Body::Secrets(list) => {
             // The one list without links to other pages.
             let mut reply = page(list, path, query);

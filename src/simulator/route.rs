@@ -55,6 +55,7 @@ fn is_empty_list(segments: &[&str]) -> bool {
         segments,
         ["vips" | "users" | "roles" | "object-storages"]
             | ["vips" | "users" | "roles" | "object-storages", "audits"]
+            | ["roles", "api-permissions"]
             | ["users", _, "object-storages", "credentials"]
     )
 }

@@ -2,6 +2,7 @@
 
 use devpocket::clock::{RandomIds, SystemClock};
 use devpocket::contabo::{ContaboClient, ContaboConfig, Credentials, Sensitive};
+use devpocket::simulator::TOKEN_PATH;
 use devpocket::simulator::control::{
     Failure, Fault, FaultKind, OperationName, PanelAction, Target,
 };
@@ -9,6 +10,8 @@ use devpocket_controllers::cloud::{
     Action, AuditLog, AuditQuery, Call, Cloud, CloudError, Order, Priority, Reinstall,
 };
 
+use super::contract::judge_requests;
+use super::tap::Tap;
 use super::*;
 
 const UBUNTU: &str = "d64d5c6c-9dda-4e38-8174-0ee282474d8a";
@@ -18,6 +21,8 @@ struct Pair {
     control: ControlClient,
     client: ContaboClient,
     clock: SystemClock,
+    /// Everything the client says is held against the descriptions at the end.
+    tap: Tap,
 }
 
 impl Pair {
@@ -25,9 +30,10 @@ impl Pair {
         let clock = SystemClock::new();
         let config = SimulatorConfig::in_memory(Settings::prompt(), clock.clone().into());
         let simulator = Simulator::start(config).await.unwrap();
+        let tap = Tap::on(simulator.api_address()).await;
         let config = ContaboConfig {
-            api_url: simulator.api_url(),
-            auth_url: simulator.auth_url(),
+            api_url: format!("http://{}", tap.address),
+            auth_url: format!("http://{}{TOKEN_PATH}", tap.address),
             credentials: Credentials {
                 client_id: CLIENT_ID.to_owned(),
                 client_secret: Sensitive::new(CLIENT_SECRET),
@@ -39,7 +45,7 @@ impl Pair {
         let client =
             ContaboClient::new(config, Arc::new(clock.clone()), Arc::new(RandomIds)).unwrap();
         let control = ControlClient::new(&simulator.control_url()).unwrap();
-        Pair { simulator, control, client, clock }
+        Pair { simulator, control, client, clock, tap }
     }
 }
 
@@ -65,7 +71,7 @@ fn wanted(name: &str) -> Order {
 
 #[tokio::test]
 async fn a_machine_goes_through_its_life() {
-    let Pair { simulator, control, client, clock } = Pair::start().await;
+    let Pair { simulator, control, client, clock, tap } = Pair::start().await;
     let account = client.account().await.unwrap();
     assert_eq!((account.tenant.as_str(), account.customer.as_str()), ("INT", "90000001"));
     let images = client.images(1).await.unwrap();
@@ -102,6 +108,7 @@ async fn a_machine_goes_through_its_life() {
     assert_eq!(client.tags(1).await.unwrap().items[0].name, "devpocket:mark-2");
     control.panel("renamed", PanelAction::Remove).await.unwrap();
     assert_eq!(client.instance(id).await.unwrap(), None);
+    judge_requests(&tap.requests());
     simulator.shutdown().await;
 }
 

@@ -55,7 +55,7 @@ async fn faults_are_armed_shown_and_cleared() {
     let world = World::start().await;
     let outage = Fault::always(Target::Any, FaultKind::Fail { how: Failure::Status(503) });
     let id = world.control.arm(&outage).await.unwrap();
-    assert_eq!(world.send("GET", "/v1/tags", None).await.0, 503);
+    assert_eq!(world.send_faulty("GET", "/v1/tags", None).await.0, 503);
     let armed = world.control.faults().await.unwrap();
     assert_eq!((armed.len(), armed[0].id, armed[0].fired), (1, id, 1));
     world.control.disarm(id).await.unwrap();

@@ -54,12 +54,14 @@ async fn failing_statuses_and_broken_json_arrive_as_such() {
     for status in [429, 500, 502, 504] {
         let how = Failure::Status(status);
         world.control.arm(&Fault::once(CREATE, FaultKind::Lose { how })).await.unwrap();
-        let (got, _) = world.send("POST", "/v1/compute/instances", Some(order("lost"))).await;
+        let (got, _) =
+            world.send_faulty("POST", "/v1/compute/instances", Some(order("lost"))).await;
         assert_eq!(got, status);
     }
     let mistyped = FaultKind::Lose { how: Failure::Mistyped };
     world.control.arm(&Fault::once(CREATE, mistyped)).await.unwrap();
-    let (status, reply) = world.send("POST", "/v1/compute/instances", Some(order("odd"))).await;
+    let (status, reply) =
+        world.send_faulty("POST", "/v1/compute/instances", Some(order("odd"))).await;
     assert_eq!(status, 201);
     assert!(reply["data"][0]["instanceId"].is_string(), "{reply}");
     assert_eq!(world.control.ledger().await.unwrap().purchases(), 5);
