@@ -15,10 +15,22 @@ mod control;
 mod deviations;
 #[path = "simulator/durable.rs"]
 mod durable;
+#[path = "simulator/fuzz.rs"]
+mod fuzz;
+#[path = "simulator/independent.rs"]
+mod independent;
 #[path = "simulator/lost.rs"]
 mod lost;
 #[path = "simulator/openapi.rs"]
 mod openapi;
+#[path = "simulator/outcomes.rs"]
+mod outcomes;
+#[path = "simulator/page.rs"]
+mod page;
+#[path = "simulator/programs.rs"]
+mod programs;
+#[path = "simulator/recordings.rs"]
+mod recordings;
 #[path = "simulator/tap.rs"]
 mod tap;
 #[path = "simulator/tokens.rs"]

@@ -117,7 +117,7 @@ impl ContaboClient {
     }
 
     /// A read: repeated once with a fresh token after 401.
-    async fn read(
+    pub(super) async fn read(
         &self,
         path: String,
         query: Vec<(&'static str, String)>,
@@ -140,7 +140,7 @@ impl ContaboClient {
         self.exchange(&request).await
     }
 
-    async fn read_json(
+    pub(super) async fn read_json(
         &self,
         path: String,
         query: Vec<(&'static str, String)>,
@@ -150,7 +150,7 @@ impl ContaboClient {
     }
 
     /// A mutation: on the wire at most once, whatever happens.
-    async fn mutate(
+    pub(super) async fn mutate(
         &self,
         method: Method,
         path: String,
@@ -260,7 +260,7 @@ fn count(request: &Request<'_>, outcome: &Result<Reply, CloudError>) {
     );
 }
 
-fn paged(page: u32) -> Vec<(&'static str, String)> {
+pub(super) fn paged(page: u32) -> Vec<(&'static str, String)> {
     vec![("page", page.max(1).to_string()), ("size", PAGE_SIZE.to_string())]
 }
 

@@ -12,7 +12,7 @@ use devpocket_controllers::cloud::{Audit, CloudError, Image, Instance, Ordered, 
 pub const BODY_MAX: usize = 8 * 1024 * 1024;
 
 /// A reply without what is needed.
-fn bad(what: &str) -> CloudError {
+pub(super) fn bad(what: &str) -> CloudError {
     CloudError::BadReply { message: what.to_owned() }
 }
 
@@ -27,7 +27,7 @@ fn data(reply: &Value) -> Result<&Vec<Value>, CloudError> {
 }
 
 /// The only item of a reply.
-fn single(reply: &Value) -> Result<&Value, CloudError> {
+pub(super) fn single(reply: &Value) -> Result<&Value, CloudError> {
     match data(reply)?.as_slice() {
         [one] => Ok(one),
         items => Err(bad(&format!("one object was expected, {} came", items.len()))),
@@ -107,7 +107,12 @@ pub fn audit(item: &Value) -> Result<Audit, CloudError> {
         request_id: text(&item["requestId"]).unwrap_or_default(),
         trace_id: text(&item["traceId"]),
         username: text(&item["username"]).unwrap_or_default(),
-        instance_id: whole(&item["instanceId"]).unwrap_or_default(),
+        // Absent or null is "not known yet"; anything else that is no number is not understood,
+        // or an entry about a machine would pass for one about none.
+        instance_id: match &item["instanceId"] {
+            Value::Null => 0,
+            id => whole(id).ok_or_else(|| bad("an audit entry's instanceId is no number"))?,
+        },
         changes: item["changes"].clone(),
     })
 }
@@ -129,12 +134,12 @@ pub fn cancel_date(reply: &Value) -> Option<Date> {
 }
 
 /// Non-empty text.
-fn text(value: &Value) -> Option<String> {
+pub(super) fn text(value: &Value) -> Option<String> {
     value.as_str().filter(|t| !t.is_empty()).map(str::to_owned)
 }
 
 /// A whole number, also where it came as text or with a fraction of zero.
-fn whole(value: &Value) -> Option<i64> {
+pub(super) fn whole(value: &Value) -> Option<i64> {
     match value {
         Value::Number(n) => n.as_i64().or_else(|| {
             let float = n.as_f64()?;
@@ -145,7 +150,7 @@ fn whole(value: &Value) -> Option<i64> {
     }
 }
 
-fn time(value: &Value) -> Option<Timestamp> {
+pub(super) fn time(value: &Value) -> Option<Timestamp> {
     value.as_str()?.parse().ok()
 }
 

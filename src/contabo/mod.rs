@@ -22,9 +22,11 @@ mod client;
 mod decode;
 mod limiter;
 mod outcome;
+mod resources;
 mod sensitive;
 mod token;
 
 pub use client::{ContaboClient, ContaboConfig, Credentials, SetupError};
 pub use limiter::Limiter;
+pub use resources::{DataCenter, Secret, SecretKind, Snapshot};
 pub use sensitive::Sensitive;

@@ -14,19 +14,19 @@ use super::contract::judge_requests;
 use super::tap::Tap;
 use super::*;
 
-const UBUNTU: &str = "d64d5c6c-9dda-4e38-8174-0ee282474d8a";
+pub const UBUNTU: &str = "d64d5c6c-9dda-4e38-8174-0ee282474d8a";
 
-struct Pair {
-    simulator: Simulator,
-    control: ControlClient,
-    client: ContaboClient,
-    clock: SystemClock,
+pub struct Pair {
+    pub simulator: Simulator,
+    pub control: ControlClient,
+    pub client: ContaboClient,
+    pub clock: SystemClock,
     /// Everything the client says is held against the descriptions at the end.
-    tap: Tap,
+    pub tap: Tap,
 }
 
 impl Pair {
-    async fn start() -> Pair {
+    pub async fn start() -> Pair {
         let clock = SystemClock::new();
         let config = SimulatorConfig::in_memory(Settings::prompt(), clock.clone().into());
         let simulator = Simulator::start(config).await.unwrap();
@@ -58,7 +58,7 @@ fn call() -> Call {
     }
 }
 
-fn wanted(name: &str) -> Order {
+pub fn wanted(name: &str) -> Order {
     Order {
         product_id: "V91".to_owned(),
         region: "EU".to_owned(),

@@ -13,6 +13,7 @@ mod quiet;
 mod scenario;
 mod seeds;
 mod strangeness;
+mod unknowns;
 
 use std::time::Duration;
 

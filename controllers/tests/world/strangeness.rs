@@ -203,7 +203,7 @@ async fn whoever_used_the_api_is_named() {
     world.pass(30 * MINUTE).await;
     let id = world.instance_of("web").unwrap();
     let (now, who) = (world.now(), world.account().settings().account.username.clone());
-    let request = Request::Act { instance_id: id, action: Action::Stop };
+    let request = Request::Act { instance_id: id, action: Action::Stop, body: Box::default() };
     let call =
         Call { request_id: "6f1e0f1c-4d51-4b8f-9d3c-0d4c6f1a2b3c".into(), trace_id: None, request };
     assert_eq!(world.account().step(&call, now).status, 201);
@@ -302,7 +302,7 @@ async fn whoever_used_the_api_is_named_when_the_audits_come_late() {
     let call = Call {
         request_id: "6f1e0f1c-4d51-4b8f-9d3c-0d4c6f1a2b3c".into(),
         trace_id: None,
-        request: Request::Act { instance_id: id, action: Action::Stop },
+        request: Request::Act { instance_id: id, action: Action::Stop, body: Box::default() },
     };
     assert_eq!(world.account().step(&call, now).status, 201);
     world.pass(3 * MINUTE).await;

@@ -163,7 +163,9 @@ impl Contabo {
         if !matches!(status, Status::Running | Status::Stopped) {
             return self.busy(id, accepted);
         }
-        self.snapshots.retain(|_, kept| kept.instance_id != id || kept.created <= target.created);
+        // By number, not by time: two can be of the same second.
+        let number = self.snapshots.iter().find(|(_, kept)| **kept == target).map(|(n, _)| *n);
+        self.snapshots.retain(|own, kept| kept.instance_id != id || Some(*own) <= number);
         let note = note(AuditAction::Updated, &target)
             .changes(json!({}), json!({ "rollback": target.snapshot_id }));
         self.audit(call, drawn, note);

@@ -64,7 +64,7 @@ fn a_rollback_puts_the_disk_back_and_deletes_what_is_newer() {
     client.wait(SECOND);
     let second = client.taken(id, "second");
     let before = client.contabo.instance(id).unwrap().guest.clone();
-    client.wait(SECOND);
+    // In the same second, and newer all the same.
     client.taken(id, "third");
     let image_id = Some("0a3f4b06-a104-4917-bc85-11eba40cb6de".to_owned());
     let body = Box::new(ReinstallInstance { image_id, ..ReinstallInstance::default() });
