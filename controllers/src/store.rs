@@ -219,6 +219,12 @@ pub trait Store: Send + Sync + 'static {
     /// Every change of the kind after `after`, then live.
     async fn watch(&self, kind: Kind, after: Revision) -> Result<Watch, StoreError>;
 
+    /// The same, for the few in this process who wait for what they wrote themselves: progress is
+    /// told with each commit, not now and then.
+    async fn follow(&self, kind: Kind, after: Revision) -> Result<Watch, StoreError> {
+        self.watch(kind, after).await
+    }
+
     /// The latest committed revision.
     async fn revision(&self) -> Result<Revision, StoreError>;
 }

@@ -35,7 +35,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use devpocket_controllers::store::fanout::WATCH_BUFFER;
+use devpocket_controllers::store::fanout::{Pace, WATCH_BUFFER};
 use devpocket_controllers::store::{
     Listing, Revision, Store, StoreError, Stored, Watch, Write, commit,
 };
@@ -206,7 +206,12 @@ impl Store for CachedStore {
 
     async fn watch(&self, kind: Kind, after: Revision) -> Result<Watch, StoreError> {
         self.reach(after).await?;
-        self.shared.write().watch(kind, after)
+        self.shared.write().watch(kind, after, Pace::Leisurely)
+    }
+
+    async fn follow(&self, kind: Kind, after: Revision) -> Result<Watch, StoreError> {
+        self.reach(after).await?;
+        self.shared.write().watch(kind, after, Pace::Prompt)
     }
 
     async fn revision(&self) -> Result<Revision, StoreError> {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use devpocket_controllers::store::fanout::Fanout;
+use devpocket_controllers::store::fanout::{Fanout, Pace};
 use devpocket_controllers::store::{
     EventType, Listing, Revision, StoreError, Stored, Watch, WatchError, WatchEvent, commit,
 };
@@ -75,6 +75,7 @@ impl State {
             self.remember(event);
         }
         self.revision = upto;
+        self.fanout.progress_promptly(upto);
     }
 
     fn remember(&mut self, event: WatchEvent) {
@@ -100,7 +101,7 @@ impl State {
         Listing { revision: self.revision, items }
     }
 
-    pub fn watch(&mut self, kind: Kind, after: Revision) -> Result<Watch, StoreError> {
+    pub fn watch(&mut self, kind: Kind, after: Revision, pace: Pace) -> Result<Watch, StoreError> {
         if after < self.oldest {
             return Err(StoreError::Expired { requested: after, oldest: self.oldest });
         }
@@ -110,7 +111,7 @@ impl State {
         let from = self.window.partition_point(|event| event.revision <= after);
         let replay =
             self.window.range(from..).filter(|event| event.object.kind == kind).cloned().collect();
-        Ok(self.fanout.subscribe(kind, after, replay, self.revision))
+        Ok(self.fanout.subscribe(kind, after, replay, self.revision, pace))
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use devpocket::store::{AuditFilter, PgOptions};
-use devpocket_controllers::store::{Store, StoreError, WatchError};
+use devpocket_controllers::store::{Store, StoreError, WatchError, WatchItem};
 use devpocket_specs::kind::Kind;
 use futures::future::join_all;
 
@@ -224,4 +224,18 @@ async fn a_burst_of_writes_shares_transactions() {
         .await
         .unwrap();
     assert!(batches <= 32, "{batches} transactions for 256 writes");
+}
+
+/// Breaks without it: each step of a controller waits up to a poll for what it just wrote.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_follows_hears_of_a_commit_without_a_poll() {
+    let world = Postgres::with(|options| options.poll = Duration::from_secs(3_600)).await;
+    let cached = cache(world.store.clone()).await;
+    let mut watch = cached.follow(Kind::Template, 0).await.unwrap();
+    let other = create(&*cached, lease("n", "a", "h")).await;
+    // Progress to the commit of another kind; `item` gives up long before the poll.
+    while !matches!(
+        item(&mut watch).await.unwrap(),
+        WatchItem::Progress(revision) if revision >= other.revision()
+    ) {}
 }

@@ -180,6 +180,7 @@ fn is_at_rest(environment: &Environment) -> bool {
     !environment.metadata.is_deleting()
         && condition::is_true(&status.conditions, conditions::READY)
         && status.plan.is_none()
+        && status.drift.iter().all(|drift| drift.healed.is_some())
         && status.observed_generation == environment.metadata.generation
 }
 

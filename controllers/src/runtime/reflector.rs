@@ -222,7 +222,7 @@ impl<T: Resource> Reflector<T> {
         let listing = store.list(T::KIND, None).await.map_err(FollowError::List)?;
         let after = listing.revision;
         self.replace(listing).await;
-        let mut changes = store.watch(T::KIND, after).await.map_err(FollowError::Open)?;
+        let mut changes = store.follow(T::KIND, after).await.map_err(FollowError::Open)?;
         while let Some(item) = changes.next().await {
             match item.map_err(FollowError::Watch)? {
                 WatchItem::Event(event) => self.apply(event),

@@ -10,7 +10,7 @@ use devpocket_specs::object::Key;
 use tokio::sync::watch;
 
 use super::{Commit, Limits};
-use crate::store::fanout::Fanout;
+use crate::store::fanout::{Fanout, Pace};
 use crate::store::{
     EventType, Guard, Listing, Revision, StoreError, Stored, Watch, WatchEvent, Write, commit,
 };
@@ -159,7 +159,8 @@ impl State {
         let from = self.log.partition_point(|event| event.revision <= after);
         let replay =
             self.log.range(from..).filter(|event| event.object.kind == kind).cloned().collect();
-        Ok(self.fanout.subscribe(kind, after, replay, self.revision))
+        // There are only a handful of watches here, and each hears of every commit.
+        Ok(self.fanout.subscribe(kind, after, replay, self.revision, Pace::Prompt))
     }
 
     pub fn compact(&mut self, revision: Revision) {
