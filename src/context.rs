@@ -34,6 +34,8 @@ pub struct Context {
 pub struct Contexts {
     pub current: Option<String>,
     pub contexts: BTreeMap<String, Context>,
+    /// Where the simulator that `devpocket up` started is steered.
+    pub simulator: Option<String>,
 }
 
 /// The file as it is written.
@@ -44,6 +46,8 @@ struct File {
     current_context: Option<String>,
     #[serde(default)]
     contexts: BTreeMap<String, Entry>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    simulator: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -118,7 +122,11 @@ impl Contexts {
             };
             (name, context)
         });
-        Ok(Contexts { current: file.current_context, contexts: contexts.collect() })
+        Ok(Contexts {
+            current: file.current_context,
+            contexts: contexts.collect(),
+            simulator: file.simulator,
+        })
     }
 
     /// Writes the file, private, by renaming: a reader sees the old file or the new one.
@@ -138,6 +146,7 @@ impl Contexts {
                     (name.clone(), entry)
                 })
                 .collect(),
+            simulator: self.simulator.clone(),
         };
         let text = serde_yaml::to_string(&file).expect("a map of texts is always YAML");
         write_private(path, text.as_bytes())
@@ -177,7 +186,11 @@ mod tests {
             namespace: "main".into(),
             authority: Some("-----BEGIN CERTIFICATE-----\n".into()),
         };
-        Contexts { current: Some("local".into()), contexts: [("local".into(), context)].into() }
+        Contexts {
+            current: Some("local".into()),
+            contexts: [("local".into(), context)].into(),
+            simulator: Some("http://127.0.0.1:8002".into()),
+        }
     }
 
     #[test]

@@ -67,7 +67,7 @@ pub async fn follow(
 ) -> Outcome {
     let mut progress = Progress::stderr(session.output.err, session.output.words.clone());
     if after_ready {
-        progress = progress.then(|name| format!("devpocket describe {name}"));
+        progress = progress.then(|name| format!(".  Next: devpocket describe {name}"));
     }
     let timeout = session.globals.timeout.unwrap_or(TIMEOUT);
     let deadline = Instant::now() + timeout.unsigned_abs();

@@ -68,7 +68,7 @@ async fn dispatch(cli: Cli) -> Outcome {
     let globals = cli.globals;
     // The server's own commands need no server, and no file of contexts that can be read.
     match cli.command {
-        Command::Up(args) => command::host::up(args).await,
+        Command::Up(args) => command::host::up(globals, args).await,
         Command::Serve(args) => command::host::serve(*args).await,
         Command::Migrate(args) => command::host::migrate(globals, args).await,
         Command::RunAs(args) => command::host::run_as(args),

@@ -13,6 +13,7 @@ use std::io::Write;
 use devpocket_specs::environment::Environment;
 use devpocket_specs::object::{Key, Resource};
 use jiff::{SignedDuration, Timestamp};
+use unicode_width::UnicodeWidthStr;
 
 use super::output::{Sign, Style, Words, shorten, span};
 use super::standing::Standing;
@@ -36,8 +37,10 @@ pub struct Progress {
     words: Words,
     objects: BTreeMap<Key, Tracked>,
     drawn: usize,
-    /// Said of each that is ready: `Next: devpocket ssh new`.
+    /// Follows `after 6 s` of each that is ready, punctuation included.
     next: Option<fn(&str) -> String>,
+    /// Whether stages that are over leave a line.
+    stages: bool,
 }
 
 struct Tracked {
@@ -54,7 +57,7 @@ struct Tracked {
 impl Progress {
     /// Written to `out`, which `style` describes.
     pub fn new(out: Box<dyn Write + Send>, style: Style, words: Words) -> Progress {
-        Progress { out, style, words, objects: BTreeMap::new(), drawn: 0, next: None }
+        Progress { out, style, words, objects: BTreeMap::new(), drawn: 0, next: None, stages: true }
     }
 
     /// To stderr, as commands that wait do.
@@ -62,9 +65,16 @@ impl Progress {
         Progress::new(Box::new(std::io::stderr()), style, words)
     }
 
-    /// What to say after an environment is ready.
+    /// What follows `after 6 s` of an environment that is ready, punctuation included; made from
+    /// its name.
     pub fn then(mut self, next: fn(&str) -> String) -> Progress {
         self.next = Some(next);
+        self
+    }
+
+    /// Stages that are over leave no line; whoever watches tells them himself.
+    pub fn only_the_end(mut self) -> Progress {
+        self.stages = false;
         self
     }
 
@@ -82,6 +92,7 @@ impl Progress {
             sign: Sign::Done,
             percent: 100,
             message: String::new(),
+            step: "",
             at_rest: true,
         };
         self.stand(key.clone(), standing, now);
@@ -133,7 +144,7 @@ impl Progress {
         let Some(tracked) = self.objects.get(key) else { return };
         let mut lines = Vec::new();
         if self.style.terminal {
-            let passed = before.filter(|(stage, _)| alone && is_stage(stage.word));
+            let passed = before.filter(|(stage, _)| self.stages && alone && is_stage(stage.word));
             if let Some((stage, since)) = passed {
                 lines.push(self.line(
                     Sign::Done,
@@ -212,23 +223,33 @@ impl Progress {
     fn live_line(&self, tracked: &Tracked, now: Timestamp) -> String {
         let filled = usize::from(tracked.percent) * CELLS / 100;
         let bar = format!("{}{}", "█".repeat(filled), "░".repeat(CELLS - filled));
-        let gone = span(now.duration_since(tracked.started));
-        let rest = format!("{bar} {:>3} %  {gone}", tracked.percent);
-        let mut line =
-            self.line(tracked.standing.sign, tracked.standing.word, &tracked.name, &rest);
-        let quiet = now.duration_since(tracked.changed) >= QUIET;
-        if quiet && !tracked.standing.message.is_empty() {
-            line.push_str(&format!("  {}", tracked.standing.message));
-        }
+        let gone = format!("{:>3} %  {}", tracked.percent, self.so_long(tracked, now));
+        let Standing { sign, word, message, step, .. } = &tracked.standing;
+        let quiet = now.duration_since(tracked.changed) >= QUIET && !message.is_empty();
+        let awaited = if quiet { message.as_str() } else { step };
+        let full = self.line(*sign, word, &tracked.name, &format!("{bar} {gone}  {awaited}"));
         // A line that wraps could not be taken back.
         let invisible = if self.style.color { 9 } else { 0 };
-        shorten(&line, self.style.width.saturating_add(invisible).saturating_sub(1))
+        let width = self.style.width.saturating_add(invisible).saturating_sub(1);
+        let barred = self.line(*sign, word, &tracked.name, &format!("{bar} {gone}"));
+        if barred.width() <= width {
+            return shorten(&full, width);
+        }
+        // What is said stays, the bar repeats it.
+        shorten(&self.line(*sign, word, &tracked.name, &format!("{gone}  {awaited}")), width)
+    }
+
+    /// Padded, so that what follows does not move with each second.
+    fn so_long(&self, tracked: &Tracked, now: Timestamp) -> String {
+        format!("{:<5}", span(now.duration_since(tracked.started)))
     }
 
     fn line(&self, sign: Sign, word: &str, name: &str, rest: &str) -> String {
+        // `env/demo after 6 s` is a sentence, the rest are columns.
+        let gap = if rest.starts_with("after ") { " " } else { "  " };
         let widest = self.objects.values().map(|tracked| tracked.name.len()).max().unwrap_or(0);
         let widest = widest.max(name.len());
-        format!("  {} {word:<WORD$} {name:<widest$}  {rest}", self.style.sign(sign))
+        format!("  {} {word:<WORD$} {name:<widest$}{gap}{rest}", self.style.sign(sign))
             .trim_end()
             .to_owned()
     }
@@ -244,8 +265,11 @@ impl Progress {
             rest = tracked.standing.message.clone();
         } else if let (Some(next), "ready") = (self.next, tracked.standing.word) {
             let name = tracked.name.rsplit('/').next().unwrap_or_default();
-            rest =
-                format!("{rest}.  Next: {}", next(name)).trim_start_matches(['.', ' ']).to_owned();
+            let more = format!("{rest}{}", next(name)).trim_start_matches(['.', ' ']).to_owned();
+            let line = self.line(tracked.standing.sign, "ready", &tracked.name, &more);
+            if line.width() < self.style.width {
+                return line;
+            }
         }
         self.line(tracked.standing.sign, tracked.standing.word, &tracked.name, &rest)
     }
@@ -296,102 +320,4 @@ fn is_stage(word: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::{Arc, Mutex};
-
-    use devpocket_specs::environment::{EnvironmentSpec, EnvironmentStatus, Phase};
-    use devpocket_specs::metadata::ObjectMeta;
-
-    use super::*;
-
-    #[derive(Clone, Default)]
-    struct Shared(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Shared {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
-    impl Shared {
-        fn text(&self) -> String {
-            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-        }
-    }
-
-    fn at(seconds: i64) -> Timestamp {
-        Timestamp::from_second(1_800_000_000 + seconds).unwrap()
-    }
-
-    fn environment(name: &str, phase: Phase, message: &str) -> Environment {
-        let status = EnvironmentStatus { phase, message: message.into(), ..Default::default() };
-        let spec = EnvironmentSpec { size: "vps-10-nvme".into(), ..Default::default() };
-        Environment { metadata: ObjectMeta::named("main", name), spec, status }
-    }
-
-    fn progress(terminal: bool) -> (Progress, Shared) {
-        let out = Shared::default();
-        let style = Style { terminal, width: 100, ..Style::plain() };
-        (Progress::new(Box::new(out.clone()), style, Words::utc()), out)
-    }
-
-    #[test]
-    fn a_percentage_never_falls() {
-        let (mut progress, _) = progress(true);
-        progress.observe(&environment("api", Phase::Installing, ""), at(0));
-        progress.observe(&environment("api", Phase::Provisioning, ""), at(1));
-        let lines = progress.live_lines(at(2));
-        assert!(lines[0].contains("60 %") && lines[0].contains("ordered"), "{lines:?}");
-    }
-
-    #[test]
-    fn after_ten_quiet_seconds_it_says_what_is_awaited() {
-        let (mut progress, _) = progress(true);
-        progress.observe(&environment("api", Phase::Provisioning, "waits for Contabo"), at(0));
-        assert!(!progress.live_lines(at(5))[0].contains("waits for Contabo"));
-        assert!(progress.live_lines(at(10))[0].contains("waits for Contabo"));
-    }
-
-    #[test]
-    fn more_than_ten_are_summed() {
-        let (mut progress, _) = progress(true);
-        for index in 0..12 {
-            progress.observe(&environment(&format!("e{index}"), Phase::Creating, ""), at(0));
-        }
-        let lines = progress.live_lines(at(1));
-        assert_eq!(lines.len(), 10);
-        assert!(lines[9].ends_with("and 3 more"), "{lines:?}");
-    }
-
-    #[test]
-    fn a_log_gets_one_stamped_line_per_change_and_one_a_minute() {
-        let (mut progress, out) = progress(false);
-        progress.observe(&environment("api", Phase::Creating, "orders it"), at(0));
-        progress.observe(&environment("api", Phase::Creating, "orders it"), at(1));
-        for second in 1..130 {
-            progress.tick(at(second));
-        }
-        progress.observe(&environment("api", Phase::Installing, ""), at(130));
-        assert_eq!(
-            out.text(),
-            "08:00:00  env/api  ordering, 10 %: orders it\n\
-             08:01:00  env/api  ordering, 10 %: orders it\n\
-             08:02:00  env/api  ordering, 10 %: orders it\n\
-             08:02:10  env/api  installing, 60 %\n"
-        );
-    }
-
-    #[test]
-    fn what_is_drawn_is_taken_back_before_it_is_drawn_anew() {
-        let (mut progress, out) = progress(true);
-        progress.observe(&environment("api", Phase::Creating, ""), at(0));
-        progress.tick(at(1));
-        progress.end();
-        assert_eq!(out.text().matches("\x1b[1A\r\x1b[J").count(), 2);
-    }
-}
+mod tests;

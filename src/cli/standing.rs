@@ -15,6 +15,8 @@ pub struct Standing {
     pub percent: u8,
     /// What it waits for; empty when nothing.
     pub message: String,
+    /// What is done now, in a word or two; empty where the word says it all.
+    pub step: &'static str,
     /// Nothing more will change by itself.
     pub at_rest: bool,
 }
@@ -44,6 +46,7 @@ impl Standing {
             sign: Sign::UnderWay,
             percent: stage.1,
             message,
+            step: step(environment),
             at_rest: false,
         };
         match still {
@@ -80,6 +83,16 @@ pub fn joined(word: &str, message: &str) -> String {
         _ if said || message == word => message.to_owned(),
         _ if message.starts_with("until ") => format!("{word} {message}"),
         _ => format!("{word}: {message}"),
+    }
+}
+
+/// What goes on within the stage.
+fn step(environment: &Environment) -> &'static str {
+    match environment.status.phase {
+        Phase::Provisioning => "Contabo makes the machine",
+        Phase::Installing => "the system",
+        Phase::Configuring => "first start",
+        _ => "",
     }
 }
 

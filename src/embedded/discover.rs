@@ -26,43 +26,71 @@ pub struct Found {
     pub major: u32,
 }
 
-#[derive(Debug, thiserror::Error)]
+/// What was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Search {
+    Found(Found),
+    /// None that could be used, and the newest of those that are too old.
+    Nothing {
+        too_old: Option<u32>,
+    },
+}
+
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DiscoverError {
-    #[error(
-        "{VARIABLE} is {folder}, which holds no postgres {OLDEST_MAJOR} or newer \
-         (with initdb and pg_ctl beside it)"
-    )]
+    #[error("{VARIABLE} is {folder}, which holds no Postgres (postgres, initdb and pg_ctl)")]
     Variable { folder: PathBuf },
     #[error(
-        "the database was made by Postgres {made_by}, and only {here} is on this machine; \
-         install Postgres {made_by}, or start over with --reset"
+        "{VARIABLE} is {folder}, which holds Postgres {major}; {OLDEST_MAJOR} or newer is needed"
     )]
-    OtherMajor { made_by: u32, here: u32 },
+    TooOld { folder: PathBuf, major: u32 },
+    #[error(
+        "the database was made by Postgres {made_by}, and {here}; install Postgres {made_by}, or \
+         start over with --reset"
+    )]
+    OtherMajor { made_by: u32, here: String },
 }
 
-/// The Postgres to use: of version `wanted` when a data folder was made by that one, else the
-/// newest. `None` when there is none at all.
-pub fn find(wanted: Option<u32>) -> Result<Option<Found>, DiscoverError> {
-    let found = match env::var_os(VARIABLE).filter(|value| !value.is_empty()) {
-        Some(folder) => {
-            let folder = PathBuf::from(folder);
-            let found = inspect(&folder).filter(|found| found.major >= OLDEST_MAJOR);
-            vec![found.ok_or(DiscoverError::Variable { folder })?]
-        }
-        None => candidates().iter().filter_map(|bin| inspect(bin)).collect(),
-    };
-    choose(found, wanted)
-}
-
-fn choose(found: Vec<Found>, wanted: Option<u32>) -> Result<Option<Found>, DiscoverError> {
-    let newest = found.iter().filter(|f| f.major >= OLDEST_MAJOR).max_by_key(|f| f.major);
-    match (wanted, newest) {
-        (None, newest) => Ok(newest.cloned()),
-        (Some(_), None) => Ok(None),
-        (Some(made_by), Some(newest)) => match found.iter().find(|f| f.major == made_by) {
-            Some(same) => Ok(Some(same.clone())),
-            None => Err(DiscoverError::OtherMajor { made_by, here: newest.major }),
+/// The Postgres to use: of version `made_by` when a data folder was made by that one, else the
+/// newest. `downloads` is where an earlier start may have put one.
+pub fn find(made_by: Option<u32>, downloads: &Path) -> Result<Search, DiscoverError> {
+    let named = env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let found = match named {
+        Some(folder) => match inspect(&folder) {
+            Some(found) if found.major >= OLDEST_MAJOR => vec![found],
+            Some(Found { major, .. }) => return Err(DiscoverError::TooOld { folder, major }),
+            None => return Err(DiscoverError::Variable { folder }),
         },
+        None => {
+            let downloaded = fs::read_dir(downloads).into_iter().flatten().flatten();
+            let mut folders = candidates();
+            folders.extend(downloaded.map(|entry| entry.path().join("bin")));
+            folders.iter().filter_map(|bin| inspect(bin)).collect()
+        }
+    };
+    choose(found, made_by)
+}
+
+fn choose(found: Vec<Found>, made_by: Option<u32>) -> Result<Search, DiscoverError> {
+    let newest = found.iter().max_by_key(|found| found.major);
+    let usable = newest.filter(|found| found.major >= OLDEST_MAJOR);
+    let Some(made_by) = made_by else {
+        return Ok(match usable {
+            Some(found) => Search::Found(found.clone()),
+            None => Search::Nothing { too_old: newest.map(|found| found.major) },
+        });
+    };
+    match (found.iter().find(|found| found.major == made_by), newest) {
+        (Some(same), _) => Ok(Search::Found(same.clone())),
+        // Another one could not read it; downloading one would not help.
+        (None, Some(Found { major, .. })) => {
+            let here = format!("only {major} is on this machine");
+            Err(DiscoverError::OtherMajor { made_by, here })
+        }
+        (None, None) => {
+            let here = "none is on this machine".to_owned();
+            Err(DiscoverError::OtherMajor { made_by, here })
+        }
     }
 }
 
@@ -138,14 +166,18 @@ mod tests {
     #[test]
     fn a_data_folder_is_only_given_to_the_version_that_made_it() {
         let both = || vec![found(15), found(17)];
-        assert_eq!(choose(both(), None).unwrap().unwrap().major, 17);
-        assert_eq!(choose(both(), Some(15)).unwrap().unwrap().major, 15);
+        assert_eq!(choose(both(), None).unwrap(), Search::Found(found(17)));
+        assert_eq!(choose(both(), Some(15)).unwrap(), Search::Found(found(15)));
         let refused = choose(vec![found(17)], Some(15)).unwrap_err().to_string();
         assert!(refused.contains("made by Postgres 15, and only 17"), "{refused}");
+        let refused = choose(vec![], Some(15)).unwrap_err().to_string();
+        assert!(refused.contains("install Postgres 15"), "{refused}");
     }
 
     #[test]
-    fn old_versions_are_passed_over() {
-        assert_eq!(choose(vec![found(13)], None).unwrap(), None);
+    fn old_versions_are_passed_over_and_named() {
+        let nothing = Search::Nothing { too_old: Some(13) };
+        assert_eq!(choose(vec![found(12), found(13)], None).unwrap(), nothing);
+        assert_eq!(choose(vec![], None).unwrap(), Search::Nothing { too_old: None });
     }
 }

@@ -15,15 +15,20 @@
 //! binary again (see [`run_as`]), it drops its privileges and becomes the real program.
 
 mod discover;
+mod download;
+mod postmaster;
 mod privileges;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use postgresql_embedded::{PostgreSQL, Settings, VersionReq};
+use postgresql_embedded::{PostgreSQL, Settings};
+use tokio::time::{Instant, sleep};
 
-pub use discover::{Found, OLDEST_MAJOR, find};
+pub use discover::{DiscoverError, Found, OLDEST_MAJOR, VARIABLE, find};
+use postmaster::{Running, orphans_gone, running};
 pub use privileges::{PostgresUser, run_as};
 
 /// Longest wait for one Postgres command (initdb on a slow disk takes some seconds).
@@ -35,8 +40,9 @@ const SOCKET_PATH_MAX: usize = 107;
 /// Part of the socket's name only; no port is opened.
 const SOCKET_PORT: u16 = 5432;
 
-/// Downloaded when there is no other.
-const DOWNLOADED_VERSION: &str = "=17";
+/// How long a server that was taken over may still be recovering, or ending.
+const TAKE_OVER_PATIENCE: Duration = Duration::from_secs(60);
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// Server settings, given on the command line so that they hold for old data folders too.
 const CONFIGURATION: [(&str, &str); 4] = [
     // The crate passes -F (no fsync); the later setting wins.
@@ -49,20 +55,27 @@ const CONFIGURATION: [(&str, &str); 4] = [
 /// What can go wrong, by step.
 #[derive(Debug, thiserror::Error)]
 pub enum EmbeddedError {
-    #[error("{0}")]
-    Discover(#[from] discover::DiscoverError),
+    #[error(transparent)]
+    Discover(#[from] DiscoverError),
     #[error("the folder {path} cannot be prepared: {source}")]
     Folder { path: PathBuf, source: std::io::Error },
     #[error("{folder} cannot be entered by the user Postgres runs as; choose another with --data")]
     Unreachable { folder: PathBuf },
     #[error("{0} is too long for a socket's path; choose a shorter folder with --data")]
     SocketPath(PathBuf),
-    #[error("the Postgres in {0} cannot be used")]
-    NotUsable(PathBuf),
+    /// There is none on this machine, and fetching one failed.
+    #[error("this machine has no Postgres {OLDEST_MAJOR} or newer, and none could be downloaded")]
+    Download { because: String },
     #[error("Postgres cannot be set up: {0}")]
     Setup(#[source] postgresql_embedded::Error),
+    #[error("what is left of an earlier Postgres still runs on {folder}: kill {pids}")]
+    Orphans { folder: PathBuf, pids: String },
     #[error("Postgres does not start: {source}{log}")]
     Start { source: postgresql_embedded::Error, log: String },
+    #[error("Postgres does not stop: {0}")]
+    Stop(#[source] postgresql_embedded::Error),
+    #[error("the Postgres that runs on {0} does not answer")]
+    Silent(PathBuf),
     #[error("the database cannot be made: {0}")]
     Database(#[source] postgresql_embedded::Error),
 }
@@ -76,6 +89,16 @@ pub struct EmbeddedConfig {
     pub program: PathBuf,
 }
 
+impl EmbeddedConfig {
+    fn home(&self) -> PathBuf {
+        self.data.join("postgres")
+    }
+
+    fn data_dir(&self) -> PathBuf {
+        self.home().join("data")
+    }
+}
+
 /// A running server.
 pub struct EmbeddedPostgres {
     server: PostgreSQL,
@@ -83,42 +106,48 @@ pub struct EmbeddedPostgres {
     pub major: u32,
 }
 
+/// Which Postgres to use; downloads one if there is none. `announce` is told before that begins.
+/// May be dropped at any time.
+pub async fn locate(
+    config: &EmbeddedConfig,
+    announce: &(dyn Fn(&str) + Sync),
+) -> Result<Found, EmbeddedError> {
+    prepare_folder(&config.data, None)?;
+    let made_by = discover::data_major(&config.data_dir());
+    match discover::find(made_by, &download::folder(&config.data))? {
+        discover::Search::Found(found) => Ok(found),
+        discover::Search::Nothing { too_old } => {
+            download::download(&config.data, too_old, announce).await
+        }
+    }
+}
+
 impl EmbeddedPostgres {
     /// Starts the server, or takes over the one that a killed predecessor left. `announce` is told
-    /// before anything slow or surprising is done.
+    /// before anything slow is done. Not to be dropped half-way: a server could be left running.
     pub async fn start(
         config: &EmbeddedConfig,
+        found: &Found,
         announce: &(dyn Fn(&str) + Sync),
     ) -> Result<EmbeddedPostgres, EmbeddedError> {
-        let home = config.data.join("postgres");
+        let (home, data_dir) = (config.home(), config.data_dir());
         let user = PostgresUser::needed();
-        prepare_folder(&config.data, None)?;
         prepare_folder(&home, user)?;
         if user.is_some() {
             privileges::check_reachable(&home)?;
         }
-        let data_dir = home.join("data");
-        let found = match discover::find(discover::data_major(&data_dir))? {
-            Some(found) => found,
-            None => download(&config.data, announce).await?,
-        };
         let mut settings = settings(&home, &data_dir, user)?;
         settings.trust_installation_dir = true;
         settings.installation_dir = match user {
-            Some(user) => privileges::shims(&home, &found, user, &config.program)?,
+            Some(user) => privileges::shims(&home, found, user, &config.program)?,
             None => found.installation.clone(),
         };
         if !data_dir.join("PG_VERSION").exists() {
             announce("Preparing a database for the first time, a few seconds.");
+            initialise(&home, &data_dir, &settings).await?;
         }
         let mut server = PostgreSQL::new(settings);
-        server.setup().await.map_err(EmbeddedError::Setup)?;
-        if !is_alive(&data_dir) {
-            server.start().await.map_err(|source| EmbeddedError::Start {
-                source,
-                log: last_lines(&data_dir.join("start.log")),
-            })?;
-        }
+        run_server(&mut server, &data_dir).await?;
         if !server.database_exists(DATABASE).await.map_err(EmbeddedError::Database)? {
             server.create_database(DATABASE).await.map_err(EmbeddedError::Database)?;
         }
@@ -132,36 +161,54 @@ impl EmbeddedPostgres {
 
     /// Stops the server; its data stays.
     pub async fn stop(&self) -> Result<(), EmbeddedError> {
-        self.server
-            .stop()
-            .await
-            .map_err(|source| EmbeddedError::Start { source, log: String::new() })
+        self.server.stop().await.map_err(EmbeddedError::Stop)
     }
 }
 
-/// Fetches a Postgres with the crate's own downloader. Only its download is wanted here, so it is
-/// shown a data folder that looks initialised.
-async fn download(data: &Path, announce: &(dyn Fn(&str) + Sync)) -> Result<Found, EmbeddedError> {
-    announce("No Postgres 14 or newer is on this machine: downloading one, about 15 MB.");
-    let folder = data.join("postgres-download");
-    let blank = folder.join("blank");
-    prepare_folder(&folder, None)?;
-    prepare_folder(&blank, None)?;
-    fs::write(blank.join("postgresql.conf"), "")
-        .map_err(|source| EmbeddedError::Folder { path: blank.clone(), source })?;
-    let mut server = PostgreSQL::new(Settings {
-        installation_dir: folder.clone(),
-        version: VersionReq::parse(DOWNLOADED_VERSION)
-            .map_err(|error| EmbeddedError::Setup(error.into()))?,
-        data_dir: blank,
-        password_file: folder.join("unused"),
-        temporary: false,
-        timeout: Some(COMMAND_TIMEOUT),
-        ..Settings::default()
-    });
+/// Makes the database files aside and moves them into place: a start that is killed here leaves no
+/// half of them behind.
+async fn initialise(
+    home: &Path,
+    data_dir: &Path,
+    settings: &Settings,
+) -> Result<(), EmbeddedError> {
+    let prefix = "data.new-";
+    let leftovers = fs::read_dir(home).into_iter().flatten().flatten();
+    for left in leftovers.filter(|l| l.file_name().to_string_lossy().starts_with(prefix)) {
+        // Of a start that was killed; whoever still writes there does not hurt.
+        let _ = fs::remove_dir_all(left.path());
+    }
+    let fresh = home.join(format!("{prefix}{}", uuid::Uuid::new_v4().simple()));
+    let mut server = PostgreSQL::new(Settings { data_dir: fresh.clone(), ..settings.clone() });
     server.setup().await.map_err(EmbeddedError::Setup)?;
-    discover::inspect(&server.settings().binary_dir())
-        .ok_or_else(|| EmbeddedError::NotUsable(server.settings().binary_dir()))
+    fs::rename(&fresh, data_dir)
+        .map_err(|source| EmbeddedError::Folder { path: data_dir.to_owned(), source })
+}
+
+/// Starts the server unless one runs that answers.
+async fn run_server(server: &mut PostgreSQL, data_dir: &Path) -> Result<(), EmbeddedError> {
+    let deadline = Instant::now() + TAKE_OVER_PATIENCE;
+    while running(data_dir) == Running::Server {
+        if server.database_exists(DATABASE).await.is_ok() {
+            return Ok(());
+        }
+        if Instant::now() >= deadline {
+            return Err(EmbeddedError::Silent(data_dir.to_owned()));
+        }
+        sleep(LOOK_AGAIN).await;
+    }
+    let left = orphans_gone(data_dir).await;
+    if !left.is_empty() {
+        let pids: Vec<String> = left.iter().map(u32::to_string).collect();
+        return Err(EmbeddedError::Orphans { folder: data_dir.to_owned(), pids: pids.join(" ") });
+    }
+    if let Some(folder) = &server.settings().socket_dir {
+        postmaster::forget(data_dir, &folder.join(format!(".s.PGSQL.{SOCKET_PORT}.lock")));
+    }
+    server.start().await.map_err(|source| EmbeddedError::Start {
+        source,
+        log: last_lines(&data_dir.join("start.log")),
+    })
 }
 
 fn settings(
@@ -195,30 +242,21 @@ fn settings(
     })
 }
 
-/// Makes the folder if it is missing, private, and its user's.
+/// Makes the folder if it is missing, and its user's. As root also so that Postgres' user can pass
+/// through it, whatever the umask is.
 fn prepare_folder(path: &Path, user: Option<PostgresUser>) -> Result<(), EmbeddedError> {
     let prepare = || {
+        let fresh = !path.exists();
         fs::create_dir_all(path)?;
+        if fresh && PostgresUser::needed().is_some() {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o755))?;
+        }
         if let Some(user) = user {
             std::os::unix::fs::chown(path, Some(user.uid), Some(user.gid))?;
         }
         Ok(())
     };
     prepare().map_err(|source| EmbeddedError::Folder { path: path.to_owned(), source })
-}
-
-/// Whether the process named in `postmaster.pid` is alive and a Postgres. The file alone says
-/// nothing: it stays behind when the machine goes down.
-fn is_alive(data_dir: &Path) -> bool {
-    let Ok(file) = fs::read_to_string(data_dir.join("postmaster.pid")) else { return false };
-    let Some(pid) = file.lines().next().and_then(|line| line.trim().parse::<u32>().ok()) else {
-        return false;
-    };
-    match fs::read_to_string(format!("/proc/{pid}/comm")) {
-        Ok(name) => name.trim_start().starts_with("postgres") || name.starts_with("postmaster"),
-        // No /proc here: let pg_ctl find out, it refuses a second start by itself.
-        Err(_) => false,
-    }
 }
 
 /// The end of a log, for the error that names it.

@@ -37,6 +37,6 @@ pub struct UpArgs {
     #[arg(long, value_name = "FACTOR", default_value_t = DEFAULT_SPEED)]
     pub speed: f64,
     /// Log filter, such as devpocket=debug; logs go to stderr
-    #[arg(long, value_name = "FILTER", default_value = "warn")]
+    #[arg(long, value_name = "FILTER", default_value = "warn,reqwest_retry=error")]
     pub log: String,
 }

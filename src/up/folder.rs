@@ -158,7 +158,8 @@ pub fn default_path() -> Result<PathBuf, FolderError> {
 
 /// A fresh folder for `--ephemeral`.
 pub fn fresh_path() -> PathBuf {
-    std::env::temp_dir().join(format!("devpocket-{}", uuid::Uuid::new_v4().simple()))
+    let name = uuid::Uuid::new_v4().simple().to_string();
+    std::env::temp_dir().join(format!("devpocket-{}", &name[..8]))
 }
 
 #[cfg(test)]

@@ -7,7 +7,10 @@
 mod args;
 mod demo;
 mod folder;
+mod next;
 mod screen;
+mod stop;
+mod story;
 mod watch;
 
 use std::net::SocketAddr;
@@ -19,15 +22,17 @@ use devpocket_controllers::manager::Settings;
 use devpocket_specs::catalogue::Catalogue;
 use devpocket_specs::money::Money;
 use jiff::SignedDuration;
+use tokio::time::Instant;
 
 use crate::access::seal::{SealError, new_key};
 use crate::access::{TokenError, new_token};
+use crate::cli::output::ColorChoice;
 use crate::clock::{RandomIds, SystemClock};
 use crate::contabo::{ContaboClient, ContaboConfig, Credentials, Sensitive, SetupError};
 use crate::context::{self, Context, ContextError, Contexts};
-use crate::embedded::{EmbeddedConfig, EmbeddedError, EmbeddedPostgres};
+use crate::embedded::{self, EmbeddedConfig, EmbeddedError, EmbeddedPostgres};
 use crate::node::{Node, NodeConfig, NodeError};
-use crate::serve::{ServeError, Stop};
+use crate::serve::ServeError;
 use crate::server::{Exposure, LocalTls, Server, ServerError, TlsError};
 use crate::simulator::{self, Simulator, SimulatorClock, SimulatorConfig, SimulatorError};
 use crate::store::{self, PgOptions, SchemaError, UrlError};
@@ -37,6 +42,7 @@ pub use args::UpArgs;
 pub use folder::FolderError;
 use folder::{Folder, SecretError};
 use screen::Screen;
+use stop::Ending;
 
 /// Budget of the simulated account, so that the brake is there and does not bite at once.
 const BUDGET_CENTS: i64 = 50_000;
@@ -81,8 +87,8 @@ pub enum UpError {
     Demo(#[from] demo::DemoError),
     #[error(transparent)]
     Signals(#[from] ServeError),
-    #[error("nothing was deleted")]
-    NotReset,
+    #[error("nothing was deleted of what is kept in {0}")]
+    NotReset(PathBuf),
     #[error("this program's own path is not known: {0}")]
     Program(std::io::Error),
 }
@@ -100,43 +106,105 @@ impl From<SecretError<TokenError>> for UpError {
 }
 
 /// Runs until Ctrl-C.
-pub async fn run(args: UpArgs) -> Result<(), UpError> {
-    let mut stop = Stop::listen()?;
+pub async fn run(args: UpArgs, color: ColorChoice) -> Result<(), UpError> {
+    let mut ending = Ending::listen()?;
     telemetry::start_logs(Some(&args.log), None)?;
-    let screen = Screen::new();
+    let mut screen = Screen::new(color);
     screen.hello();
+    // Known before anything is started, like a taken port.
+    Contexts::load(&context::path()?)?;
     let folder = take_folder(&args, &screen)?;
     let loopback = |port| SocketAddr::from(([127, 0, 0, 1], port));
     let server = Server::bind(loopback(args.port), Exposure::Loopback).await?;
     let tls = LocalTls::open(&folder.path().join("tls"))?;
     let server = server.with_tls(tls.clone());
     let clock = SystemClock::ahead_by(folder.clock_offset());
+    screen.follow(&clock);
     let simulator = start_simulator(&args, &folder, &clock).await?;
-
-    let postgres = start_postgres(&folder, &screen).await?;
-    let started = screen.start();
-    let node = start_node(&folder, &postgres, server, &simulator, clock).await;
-    let node = match node {
-        Ok(node) => node,
-        Err(error) => {
-            let _ = postgres.stop().await;
-            return Err(error);
-        }
+    let Some(postgres) = start_postgres(&folder, &screen, &mut ending).await? else {
+        simulator.shutdown().await;
+        screen.stopped(folder.path(), args.ephemeral);
+        return Ok(());
     };
-    write_context(&node, &folder, &tls)?;
-    screen.devpocket(started, node.address(), simulator.api_address());
-    let fresh = demo::apply(node.client()).await?;
-    let ended = watch::show(&node, &screen, fresh, simulator.control_address());
-    tokio::select! {
-        () = stop.asked() => {}
-        () = ended => {}
-    }
-    screen.stopping();
-    node.stop().await;
+    let here = Here { args: &args, folder: &folder, screen: &screen, simulator: &simulator, tls };
+    let worked = here.work(&postgres, server, clock, &mut ending).await;
     simulator.shutdown().await;
-    postgres.stop().await?;
+    let stopped = postgres.stop().await;
+    worked?;
+    stopped?;
     screen.stopped(folder.path(), args.ephemeral);
     Ok(())
+}
+
+/// What is there before the database is.
+struct Here<'a> {
+    args: &'a UpArgs,
+    folder: &'a Folder,
+    screen: &'a Screen,
+    simulator: &'a Simulator,
+    tls: LocalTls,
+}
+
+impl Here<'_> {
+    /// Starts DevPocket itself and shows what happens, until it is asked to stop.
+    async fn work(
+        &self,
+        postgres: &EmbeddedPostgres,
+        server: Server,
+        clock: SystemClock,
+        ending: &mut Ending,
+    ) -> Result<(), UpError> {
+        let started = Instant::now();
+        let node = start_node(self.folder, postgres, server, self.simulator, clock).await?;
+        self.screen.devpocket(started, node.address(), self.simulator.api_address());
+        let shown = tokio::select! {
+            biased;
+            () = ending.asked() => Ok(()),
+            shown = self.show(&node) => shown,
+        };
+        if shown.is_ok() {
+            self.screen.stopping();
+        }
+        node.stop().await;
+        shown
+    }
+
+    /// Shows the demo, says what to type next, then tells what happens. Ends only by failing.
+    async fn show(&self, node: &Node) -> Result<(), UpError> {
+        let started = Instant::now();
+        let contexts = self.write_context(node)?;
+        let store = node.store();
+        if demo::apply(node.client()).await? {
+            watch::converge(&**store, self.screen).await;
+        } else {
+            let (kept, _) = watch::kept(&**store).await;
+            self.screen.done(started, "kept", &kept);
+        }
+        let (_, one) = watch::kept(&**store).await;
+        next::show(self.screen, self.args, &contexts, one.as_ref());
+        watch::tell(store.clone(), self.screen).await;
+        Ok(())
+    }
+
+    /// Lets the command line find this server, and what steers the simulator.
+    fn write_context(&self, node: &Node) -> Result<Contexts, UpError> {
+        let path = context::path()?;
+        let token = self.folder.secret("admin-token", new_token)?;
+        let mut contexts = Contexts::load(&path)?;
+        contexts.contexts.insert(
+            context::LOCAL.into(),
+            Context {
+                server: format!("http://{}", node.address()),
+                token: Sensitive::new(token),
+                namespace: context::DEFAULT_NAMESPACE.into(),
+                authority: Some(self.tls.authority().to_owned()),
+            },
+        );
+        contexts.current.get_or_insert_with(|| context::LOCAL.into());
+        contexts.simulator = Some(format!("http://{}", self.simulator.control_address()));
+        contexts.save(&path)?;
+        Ok(contexts)
+    }
 }
 
 /// The folder, cleared if that was asked for and meant.
@@ -150,7 +218,7 @@ fn take_folder(args: &UpArgs, screen: &Screen) -> Result<Folder, UpError> {
     let folder = Folder::take(path, args.ephemeral)?;
     if args.reset && used {
         if !args.yes && !screen.confirm_reset(folder.path()) {
-            return Err(UpError::NotReset);
+            return Err(UpError::NotReset(folder.path().to_owned()));
         }
         folder.clear()?;
     }
@@ -185,15 +253,39 @@ async fn start_simulator(
     Ok(Simulator::start(config).await?)
 }
 
-async fn start_postgres(folder: &Folder, screen: &Screen) -> Result<EmbeddedPostgres, UpError> {
-    let started = screen.start();
+/// The database; none if it was asked to stop meanwhile.
+async fn start_postgres(
+    folder: &Folder,
+    screen: &Screen,
+    ending: &mut Ending,
+) -> Result<Option<EmbeddedPostgres>, UpError> {
+    let started = Instant::now();
     let config = EmbeddedConfig {
         data: folder.path().to_owned(),
         program: std::env::current_exe().map_err(UpError::Program)?,
     };
-    let postgres = EmbeddedPostgres::start(&config, &|text: &str| screen.note(text)).await?;
+    let announce = |text: &str| screen.note(text);
+    let found = tokio::select! {
+        biased;
+        () = ending.asked() => return Ok(None),
+        found = embedded::locate(&config, &announce) => found?,
+    };
+    let mut starting = std::pin::pin!(EmbeddedPostgres::start(&config, &found, &announce));
+    let postgres = tokio::select! {
+        biased;
+        () = ending.asked() => {
+            screen.stopping();
+            // Finished first, or a server could be left running. That Ctrl-C also ended a program
+            // of Postgres', which the terminal sends it to as well, is no failure.
+            if let Ok(postgres) = starting.await {
+                postgres.stop().await?;
+            }
+            return Ok(None);
+        }
+        started = &mut starting => started?,
+    };
     screen.postgres(started, postgres.major, folder.path());
-    Ok(postgres)
+    Ok(Some(postgres))
 }
 
 async fn start_node(
@@ -249,23 +341,4 @@ fn settings(folder: &Folder) -> Settings {
     settings.first.lag_allowance_seconds = Some(LAG_ALLOWANCE_SECONDS);
     settings.first.settle_seconds = Some(SETTLE_SECONDS);
     settings
-}
-
-/// Lets the command line find this server.
-fn write_context(node: &Node, folder: &Folder, tls: &LocalTls) -> Result<(), UpError> {
-    let path: PathBuf = context::path()?;
-    let token = folder.secret("admin-token", new_token)?;
-    let mut contexts = Contexts::load(&path)?;
-    contexts.contexts.insert(
-        context::LOCAL.into(),
-        Context {
-            server: format!("http://{}", node.address()),
-            token: Sensitive::new(token),
-            namespace: context::DEFAULT_NAMESPACE.into(),
-            authority: Some(tls.authority().to_owned()),
-        },
-    );
-    contexts.current.get_or_insert_with(|| context::LOCAL.into());
-    contexts.save(&path)?;
-    Ok(())
 }

@@ -1,34 +1,60 @@
 //! What `up` prints. It is its answer, so it goes to stdout; logs go to stderr.
+//!
+//! On a terminal the times of the steps stand under each other at the right; elsewhere each line
+//! begins with the time of day.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::Instant;
 
-/// Width to which a line's text is padded, so that the times stand under each other.
-const TEXT_WIDTH: usize = 58;
+use devpocket_controllers::clock::Clock as _;
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
+use unicode_width::UnicodeWidthStr;
+
+use crate::cli::output::{ColorChoice, Ink, Sign, Style, Words, shorten, wrap};
+use crate::cli::progress::Progress;
+use crate::clock::SystemClock;
+
+/// Columns a step's line takes where there is room: what comes after is the time.
+const TEXT_WIDTH: usize = 72;
+/// Columns of the time a step took.
+const TIME_WIDTH: usize = 7;
+/// Columns of a step's word, as in [`Progress`].
+const WORD_WIDTH: usize = 12;
 
 /// The terminal, or whatever stands in its place.
 pub struct Screen {
-    utf8: bool,
-    colour: bool,
+    style: Style,
+    words: Words,
+    clock: SystemClock,
 }
 
 impl Screen {
-    pub fn new() -> Screen {
-        let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let locale = set("LC_ALL").or_else(|| set("LC_CTYPE")).or_else(|| set("LANG"));
-        let utf8 = locale.is_none_or(|locale| locale.to_ascii_lowercase().contains("utf"));
-        let colour = io::stdout().is_terminal() && set("NO_COLOR").is_none();
-        Screen { utf8, colour }
+    pub fn new(color: ColorChoice) -> Screen {
+        Screen {
+            style: Style::of(color, io::stdout().is_terminal()),
+            words: Words::local(),
+            clock: SystemClock::new(),
+        }
     }
 
-    pub fn start(&self) -> Instant {
-        start()
+    /// Shows times of this clock from now on: it may have been moved ahead of the machine's.
+    pub fn follow(&mut self, clock: &SystemClock) {
+        self.clock = clock.clone();
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Progress of environments on the same stream.
+    pub fn progress(&self) -> Progress {
+        Progress::new(Box::new(io::stdout()), self.style, self.words.clone())
     }
 
     pub fn hello(&self) {
-        self.print(&format!(
+        self.prose(&format!(
             "DevPocket {} on this computer. Contabo is simulated: nothing here costs money.",
             env!("CARGO_PKG_VERSION")
         ));
@@ -39,15 +65,21 @@ impl Screen {
         }
     }
 
+    /// Something to know before it goes on.
     pub fn note(&self, text: &str) {
-        self.print(&format!("  {text}"));
+        for line in wrap(text, self.style.prose_width().saturating_sub(2)) {
+            self.print(&format!("  {line}"));
+        }
+    }
+
+    /// A sentence on its own.
+    pub fn prose(&self, text: &str) {
+        wrap(text, self.style.prose_width()).iter().for_each(|line| self.print(line));
     }
 
     /// Asks before everything kept is deleted. Only on a terminal; the default is no.
     pub fn confirm_reset(&self, folder: &Path) -> bool {
         if !io::stdin().is_terminal() {
-            self.print("Nobody can be asked here. To start over without a question:");
-            self.print("  devpocket up --reset --yes");
             return false;
         }
         print!("Delete everything in {}? It cannot be brought back. [y/N] ", folder.display());
@@ -68,53 +100,108 @@ impl Screen {
 
     /// A step that is done, with the time it took.
     pub fn done(&self, started: Instant, word: &str, text: &str) {
-        let took = started.elapsed().as_secs_f64();
-        let line = format!("{word:<12} {text}");
-        self.print(&format!("  {} {line:<TEXT_WIDTH$} {took:>5.1} s", self.green(self.check())));
+        self.print(&self.step(word, text, started.elapsed()));
     }
 
-    /// Something under way.
-    pub fn under_way(&self, word: &str, text: &str) {
-        let sign = if self.utf8 { "●" } else { ".." };
-        self.print(&format!("  {sign} {word:<12} {text}"));
+    /// The line of a step that is done.
+    pub fn step(&self, word: &str, text: &str, took: std::time::Duration) -> String {
+        let body = format!("{word:<WORD_WIDTH$} {text}");
+        let took = format!("{:.1} s", took.as_secs_f64());
+        let sign = if self.style.utf8 { "✓" } else { "ok" };
+        let lead = if self.style.terminal { "  ".to_owned() } else { self.stamp(self.now()) };
+        let width = self.style.width.saturating_sub(1);
+        let line = fit(&format!("{lead}{sign} {body}"), &took, width);
+        line.replacen(sign, &self.style.sign(Sign::Done), 1)
+    }
+
+    /// Something that happened, at its time.
+    pub fn event(&self, at: Timestamp, name: &str, text: &str) {
+        let name = self.style.paint(Ink::Bold, name);
+        self.print(&format!("{}{name}  {}", self.stamp(at), self.words.local_times(text, at)));
+    }
+
+    fn stamp(&self, at: Timestamp) -> String {
+        format!("{}  ", self.words.clock(at))
+    }
+
+    /// Commands and what they do; the remarks only where they all fit.
+    pub fn commands(&self, commands: &[(String, String)]) {
+        let widest = commands.iter().map(|(command, _)| command.width()).max().unwrap_or(0);
+        let remarks = commands.iter().map(|(_, remark)| remark.width()).max().unwrap_or(0);
+        let roomy = 2 + widest + 2 + remarks <= self.style.width;
+        for (command, remark) in commands {
+            let gap = " ".repeat(widest - command.width() + 2);
+            match roomy {
+                true => self.print(&format!("  {command}{gap}{remark}")),
+                false => self.print(&format!("  {command}")),
+            }
+        }
     }
 
     pub fn print(&self, line: &str) {
         // A reader that went away (`up | head`) must not end the work.
-        let _ = writeln!(io::stdout(), "{line}");
+        let _ = writeln!(io::stdout(), "{}", self.style.text(line).trim_end());
     }
 
     pub fn stopping(&self) {
-        self.print("Stopping: what was begun is finished first.");
+        // The terminal shows ^C at the beginning of the line.
+        let lead = if self.style.terminal { "\r" } else { "" };
+        self.print(&format!("{lead}Stopping: what was begun is finished first."));
     }
 
     pub fn stopped(&self, folder: &Path, ephemeral: bool) {
         match ephemeral {
-            true => self.print("Stopped. Nothing is kept."),
-            false => self.print(&format!("Stopped. Everything is kept in {}.", short(folder))),
+            true => self.prose("Stopped. Nothing is kept."),
+            false => self.prose(&format!("Stopped. Everything is kept in {}.", short(folder))),
         }
-    }
-
-    fn check(&self) -> &'static str {
-        if self.utf8 { "✓" } else { "ok" }
-    }
-
-    fn green(&self, text: &str) -> String {
-        if self.colour { format!("\u{1b}[32m{text}\u{1b}[0m") } else { text.to_owned() }
     }
 }
 
-/// The only use of real time here: how long a step took, for people.
-#[allow(clippy::disallowed_methods)]
-pub fn start() -> Instant {
-    Instant::now()
+/// A line with its time at the right; where there is no room the time goes first, then the end of
+/// the line.
+fn fit(line: &str, took: &str, width: usize) -> String {
+    let text = TEXT_WIDTH.min(width.saturating_sub(TIME_WIDTH));
+    let used = line.width();
+    if used + 2 + took.width() <= text + TIME_WIDTH {
+        let gap = " ".repeat((text + TIME_WIDTH).saturating_sub(used + took.width()));
+        return format!("{line}{gap}{took}");
+    }
+    if used + 2 + took.width() <= width {
+        return format!("{line}  {took}");
+    }
+    shorten(line, width)
+}
+
+/// How long something took, as exactly as anybody cares: `1.2 s`, `34 s`.
+pub fn exactly(took: SignedDuration) -> String {
+    match took.as_secs() {
+        ..10 => format!("{:.1} s", took.as_secs_f64().max(0.0)),
+        _ => crate::cli::output::span(took),
+    }
 }
 
 /// A path as people write it.
-fn short(path: &Path) -> String {
+pub fn short(path: &Path) -> String {
     let home = std::env::var_os("HOME").map(std::path::PathBuf::from);
     match home.and_then(|home| path.strip_prefix(home).ok().map(Path::to_owned)) {
         Some(rest) => format!("~/{}", rest.display()),
         None => path.display().to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_stand_under_each_other_and_leave_first() {
+        let short = fit("  ✓ Postgres 15  data in ~", "0.9 s", 99);
+        let long = fit("  ✓ ordered      env/demo  1 × vps-10-nvme in EU", "10.1 s", 99);
+        assert_eq!((short.width(), long.width()), (79, 79));
+        assert!(long.ends_with(" 10.1 s"), "{long}");
+        assert_eq!(fit("  ✓ ordered  env/demo", "0.9 s", 49).width(), 49);
+        assert_eq!(fit(&"x".repeat(47), "0.9 s", 49), "x".repeat(47));
+        assert_eq!(fit(&"x".repeat(60), "0.9 s", 49).width(), 49);
+        assert_eq!(fit(&"x".repeat(90), "0.9 s", usize::MAX), format!("{}  0.9 s", "x".repeat(90)));
     }
 }

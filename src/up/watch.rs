@@ -1,124 +1,166 @@
 //! The demo converging before one's eyes, and afterwards whatever happens.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use devpocket_controllers::store::{EventType, Store, WatchItem};
-use devpocket_specs::condition;
-use devpocket_specs::environment::{Environment, conditions};
+use devpocket_controllers::store::{EventType, Revision, Store, Watch, WatchItem};
+use devpocket_specs::environment::Environment;
 use devpocket_specs::event::Event;
 use devpocket_specs::kind::Kind;
-use devpocket_specs::object::Key;
+use devpocket_specs::machine::Machine;
+use devpocket_specs::object::{Key, Resource};
 use futures::StreamExt;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
+use super::screen::Screen;
+use super::story::{Story, order};
+use crate::cli::output::count;
+use crate::cli::standing::Standing;
 use crate::context::DEFAULT_NAMESPACE;
-use crate::node::Node;
-
-use super::screen::{Screen, start};
+use crate::manifest::short_name;
 
 /// Name of the demo environment.
 const DEMO: &str = "demo";
+/// How often what is shown is redrawn.
+const TICK: Duration = Duration::from_millis(500);
+/// Longest that the demo is watched before it is said what to type; it takes seconds.
+const CONVERGE_PATIENCE: Duration = Duration::from_secs(90);
 
-/// Shows the first convergence, then says what to type, then tells what happens. Ends only when
-/// the store does.
-pub async fn show(node: &Node, screen: &Screen, fresh: bool, control: SocketAddr) {
-    let store: Arc<dyn Store> = node.store().clone();
-    if fresh {
-        converge(&*store, screen).await;
-    }
-    next(node, screen, control);
-    tell(&*store, screen).await;
-}
-
-/// One line per phase of the demo until it is ready.
-async fn converge(store: &dyn Store, screen: &Screen) {
-    let began = start();
-    let mut phase_began = start();
+/// The demo until it is ready, or stands still.
+pub async fn converge(store: &dyn Store, screen: &Screen) {
     let key = Key::new(Kind::Environment, DEFAULT_NAMESPACE, DEMO);
-    let Ok(listing) = store.list(Kind::Environment, Some(DEFAULT_NAMESPACE)).await else { return };
-    let Ok(mut watch) = store.watch(Kind::Environment, listing.revision).await else { return };
+    let Some((listed, mut watch)) = follow(store).await else { return };
+    let began = Instant::now();
+    let mut next = listed.into_iter().find(|environment| environment.key() == key);
+    let mut progress =
+        screen.progress().only_the_end().then(|_| " (on Contabo about 10 min)".into());
     let mut ordered = false;
-    let mut shown = String::new();
+    let mut tick = interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let Ok(Some(stored)) = store.get(&key).await else { return };
-        let Ok(environment) = stored.to::<Environment>() else { return };
-        let instance = environment.status.machine.as_ref().and_then(|m| m.instance_id);
-        if !ordered && instance.is_some() {
-            ordered = true;
-            let spec = &environment.spec;
-            let cost = environment.status.cost.as_ref().map(|c| c.monthly.to_string());
-            let price = cost.unwrap_or_else(|| "not priced".into());
-            let text =
-                format!("env/{DEMO}  1 × {} in {} (simulated, {price})", spec.size, spec.region);
-            screen.done(phase_began, "ordered", &text);
-            phase_began = start();
+        if let Some(environment) = next.take() {
+            let instance = environment.status.machine.as_ref().and_then(|m| m.instance_id);
+            if !ordered && instance.is_some() {
+                ordered = true;
+                let text = format!("{}  {}", short_name(&key), order(&environment));
+                progress.remark(&screen.step("ordered", &text, began.elapsed()), screen.now());
+            }
+            progress.observe(&environment, screen.now());
+            let standing = Standing::of(&environment);
+            if standing.at_rest || standing.word == "held" {
+                break;
+            }
         }
-        if condition::is_true(&environment.status.conditions, conditions::READY) {
-            screen.done(began, "ready", &format!("env/{DEMO}  (on Contabo about 10 min)"));
-            return;
+        tokio::select! {
+            item = watch.next() => match item {
+                Some(Ok(WatchItem::Event(change))) if change.object.key() == key => {
+                    next = change.object.to::<Environment>().ok();
+                }
+                Some(Ok(_)) => {}
+                _ => break,
+            },
+            _ = tick.tick() => progress.tick(screen.now()),
+            () = sleep_until(began + CONVERGE_PATIENCE) => break,
         }
-        let now = format!("{:?}", environment.status.phase).to_lowercase();
-        if ordered && now != shown && now != "running" {
-            screen.under_way(&now, &format!("env/{DEMO}"));
-            shown = now;
+    }
+    progress.end();
+}
+
+/// What an earlier run left, in a few words; and an environment to try things on.
+pub async fn kept(store: &dyn Store) -> (String, Option<Environment>) {
+    let environments: Vec<Environment> = list(store, Kind::Environment).await;
+    let machines: Vec<Machine> = list(store, Kind::Machine).await;
+    let machines = machines.iter().filter(|m| m.status.instance_id.is_some()).count();
+    let text = format!(
+        "{} on {}, as it was left",
+        count(environments.len(), "environment"),
+        count(machines, "machine")
+    );
+    let here = |environment: &&Environment| environment.metadata.namespace == DEFAULT_NAMESPACE;
+    let demo = environments.iter().filter(here).find(|e| e.metadata.name == DEMO);
+    let one = demo.or_else(|| environments.iter().find(here)).cloned();
+    (text, one)
+}
+
+async fn list<T: Resource>(store: &dyn Store, kind: Kind) -> Vec<T> {
+    let listing = store.list(kind, None).await;
+    let items = listing.map(|listing| listing.items).unwrap_or_default();
+    items.iter().filter_map(|stored| stored.to().ok()).collect()
+}
+
+/// The environments now, and what happens to them from now on.
+async fn follow(store: &dyn Store) -> Option<(Vec<Environment>, Watch)> {
+    let listing = store.list(Kind::Environment, None).await.ok()?;
+    let watch = store.watch(Kind::Environment, listing.revision).await.ok()?;
+    Some((listing.items.iter().filter_map(|stored| stored.to().ok()).collect(), watch))
+}
+
+/// One line for each thing that happens. A watch that breaks is begun anew.
+pub async fn tell(store: Arc<dyn Store>, screen: &Screen) {
+    let mut story = Story::default();
+    let mut since = store.revision().await.unwrap_or(0);
+    loop {
+        if let Some((listed, mut environments)) = follow(&*store).await {
+            for environment in listed {
+                story.begin(environment, screen.now());
+            }
+            if let Ok(mut account) = store.watch(Kind::Event, since).await {
+                since = follow_on(&mut story, &mut environments, &mut account, screen).await;
+            }
         }
-        match watch.next().await {
-            Some(Ok(_)) => {}
-            _ => return,
+        tokio::time::sleep(TICK).await;
+        since = store.revision().await.unwrap_or(since);
+    }
+}
+
+/// Until one of the watches ends; answers up to where the events were told.
+async fn follow_on(
+    story: &mut Story,
+    environments: &mut Watch,
+    account: &mut Watch,
+    screen: &Screen,
+) -> Revision {
+    let mut told = 0;
+    let mut tick = interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            item = environments.next() => {
+                let Some(Ok(item)) = item else { return told };
+                let WatchItem::Event(change) = item else { continue };
+                let Ok(environment) = change.object.to::<Environment>() else { continue };
+                let name = short_name(&environment.key());
+                let now = screen.now();
+                let lines = match change.event {
+                    EventType::Deleted => story.gone(&environment),
+                    _ => story.changed(environment, now),
+                };
+                lines.iter().for_each(|line| screen.event(now, &name, line));
+            }
+            item = account.next() => {
+                let Some(Ok(item)) = item else { return told };
+                let WatchItem::Event(change) = item else { continue };
+                told = change.revision;
+                if change.event != EventType::Deleted
+                    && let Ok(event) = change.object.to::<Event>()
+                {
+                    of_the_account(&event, screen);
+                }
+            }
+            _ = tick.tick() => {
+                let now = screen.now();
+                for (key, line) in story.waited(now) {
+                    screen.event(now, &short_name(&key), &line);
+                }
+            }
         }
     }
 }
 
-/// What to type next, so that it works as pasted.
-fn next(_node: &Node, screen: &Screen, _control: SocketAddr) {
-    let program = program();
-    screen.print("In another terminal, as it stands:");
-    for (command, what) in [
-        ("get env", "what there is"),
-        ("simulator panel stop demo", "someone stops it: it returns"),
-        ("explain env/demo", "why it is as it is"),
-    ] {
-        let command = format!("{program} {command}");
-        screen.print(&format!("  {command:<50} {what}"));
-    }
-    screen.print("Ctrl-C stops everything and keeps it; `up --reset` starts over.");
-}
-
-/// `devpocket` when that is what the shell finds, else the path as it was typed.
-fn program() -> String {
-    let own = std::env::current_exe().ok();
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|folder| folder.join("devpocket"));
-    let on_path = found.filter_map(|file| file.canonicalize().ok()).any(|file| Some(file) == own);
-    if on_path {
-        return "devpocket".into();
-    }
-    let Some(own) = own else { return "devpocket".into() };
-    let here = std::env::current_dir().ok();
-    match here.and_then(|here| own.strip_prefix(here).ok().map(|p| p.display().to_string())) {
-        // A bare name would be looked for on PATH.
-        Some(relative) if !relative.contains('/') => format!("./{relative}"),
-        Some(relative) => relative,
-        None => own.display().to_string(),
-    }
-}
-
-/// One line per event.
-async fn tell(store: &dyn Store, screen: &Screen) {
-    let Ok(revision) = store.revision().await else { return };
-    let Ok(mut watch) = store.watch(Kind::Event, revision).await else { return };
-    while let Some(Ok(item)) = watch.next().await {
-        let WatchItem::Event(change) = item else { continue };
-        if change.event == EventType::Deleted {
-            continue;
-        }
-        let Ok(event) = change.object.to::<Event>() else { continue };
-        if event.involved_object.kind.as_deref() != Some("Environment") {
-            continue;
-        }
-        let at = event.last_timestamp.unwrap_or_default();
-        let at = at.to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M:%S").to_string();
-        let name = event.involved_object.name.unwrap_or_default();
-        screen.print(&format!("{at}  env/{name}  {}", event.message));
+/// What concerns all environments: Contabo does not answer, or answers again.
+fn of_the_account(event: &Event, screen: &Screen) {
+    if event.involved_object.kind.as_deref() == Some(Kind::Installation.info().name) {
+        let at = event.last_timestamp.unwrap_or_else(|| screen.now());
+        screen.event(at, "account", &event.message);
     }
 }

@@ -174,6 +174,7 @@ impl World {
         let contexts = Contexts {
             current: Some("local".into()),
             contexts: [("local".into(), context)].into(),
+            simulator: None,
         };
         contexts.save(&self.config()).unwrap();
     }

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use tokio::time::Instant;
 
 /// Longest wait for anything; generous, since test machines are busy.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A folder for data and settings.
 pub struct Home {
@@ -32,12 +32,16 @@ impl Home {
         Home { folder }
     }
 
-    pub fn config(&self) -> PathBuf {
-        self.folder.path().join("config.yaml")
+    pub fn path(&self) -> &Path {
+        self.folder.path()
     }
 
-    fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
+    pub fn config(&self) -> PathBuf {
+        self.path().join("config.yaml")
+    }
+
+    pub fn data(&self) -> PathBuf {
+        self.path().join("data")
     }
 
     pub fn has_database(&self) -> bool {
@@ -45,7 +49,13 @@ impl Home {
     }
 
     pub fn postgres_runs(&self) -> bool {
-        self.data().join("postgres/data/postmaster.pid").exists()
+        self.postmaster().is_some()
+    }
+
+    /// The first process of Postgres, while its file is there.
+    pub fn postmaster(&self) -> Option<String> {
+        let file = std::fs::read_to_string(self.data().join("postgres/data/postmaster.pid"));
+        Some(file.ok()?.lines().next()?.trim().to_owned())
     }
 }
 
@@ -65,13 +75,15 @@ impl Up {
     }
 
     pub fn start_with(home: &Home, flags: &[&str], variables: &[(&str, &str)]) -> Up {
-        let [port, simulator, control] = free_ports();
-        let mut child = command(home, port, simulator, control)
-            .args(flags)
-            .envs(variables.iter().copied())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let ports = free_ports();
+        let mut command = command(home, ports);
+        command.args(flags).envs(variables.iter().copied());
+        Up::spawn(home, command, ports)
+    }
+
+    /// Starts this command, which runs `up` on these ports.
+    pub fn spawn(home: &Home, mut command: Command, ports: [u16; 3]) -> Up {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = channel();
         std::thread::spawn(move || {
@@ -79,28 +91,37 @@ impl Up {
                 let _ = sender.send(line);
             }
         });
-        let control = format!("http://127.0.0.1:{control}");
+        let control = format!("http://127.0.0.1:{}", ports[2]);
         Up { child, lines, seen: String::new(), control, config: home.config() }
     }
 
     /// Runs one that must refuse to start, and answers what it said.
     pub fn refused(home: &Home, flags: &[&str]) -> String {
-        let [port, ..] = free_ports();
-        Up::refused_on(home, port, flags)
+        Up::refused_on(home, free_ports(), flags, &[])
     }
 
-    /// The same, on this port.
-    pub fn refused_on(home: &Home, port: u16, flags: &[&str]) -> String {
+    /// The same on these ports, with these variables.
+    pub fn refused_on(
+        home: &Home,
+        ports: [u16; 3],
+        flags: &[&str],
+        variables: &[(&str, &str)],
+    ) -> String {
         let data = home.data().display().to_string();
-        let [_, simulator, control] = free_ports();
-        let output = command(home, port, simulator, control)
+        let output = command(home, ports)
             .args(["--data", &data])
             .args(flags)
+            .envs(variables.iter().copied())
             .output()
             .unwrap();
         assert!(!output.status.success(), "it started");
         String::from_utf8_lossy(&output.stdout).into_owned()
             + &String::from_utf8_lossy(&output.stderr)
+    }
+
+    /// Everything it printed so far.
+    pub fn seen(&self) -> &str {
+        &self.seen
     }
 
     /// The next line that holds this text.
@@ -162,6 +183,20 @@ impl Up {
         self.child.wait().unwrap();
     }
 
+    /// Runs a line of shell as a person would in another terminal; answers what it printed.
+    pub fn shell(&self, line: &str) -> (bool, String) {
+        let output = Command::new("sh")
+            .args(["-c", line])
+            .env("DEVPOCKET_CONFIG", &self.config)
+            .env("LANG", "C.UTF-8")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned()
+            + &String::from_utf8_lossy(&output.stderr);
+        (output.status.success(), text)
+    }
+
     /// Ctrl-C; answers all it printed.
     pub fn interrupt(mut self) -> String {
         let pid = self.child.id().to_string();
@@ -188,8 +223,17 @@ impl Drop for Up {
     }
 }
 
-fn command(home: &Home, port: u16, simulator: u16, control: u16) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_devpocket"));
+/// The program under test.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_devpocket");
+
+/// `up` on these ports, with settings of its own.
+pub fn command(home: &Home, ports: [u16; 3]) -> Command {
+    command_of(Path::new(PROGRAM), home, ports)
+}
+
+/// The same, started by another name.
+pub fn command_of(program: &Path, home: &Home, [port, simulator, control]: [u16; 3]) -> Command {
+    let mut command = Command::new(program);
     command
         .args(["up", "--port", &port.to_string()])
         .args(["--simulator-port", &simulator.to_string()])
@@ -202,8 +246,21 @@ fn command(home: &Home, port: u16, simulator: u16, control: u16) -> Command {
 }
 
 /// Ports nobody uses at the moment.
-fn free_ports() -> [u16; 3] {
+pub fn free_ports() -> [u16; 3] {
     // Held together, so that they differ.
     let listeners = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
     listeners.map(|listener| listener.local_addr().unwrap().port())
+}
+
+/// A folder with programs that say they are this Postgres, and do nothing else.
+pub fn fake_postgres(folder: &Path, version: &str) -> PathBuf {
+    let bin = folder.join("fake-postgres/bin");
+    std::fs::create_dir_all(&bin).unwrap();
+    for program in ["postgres", "initdb", "pg_ctl"] {
+        let path = bin.join(program);
+        std::fs::write(&path, format!("#!/bin/sh\necho '{program} (PostgreSQL) {version}'\n"))
+            .unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    bin
 }

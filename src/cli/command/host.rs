@@ -10,7 +10,7 @@ use crate::cli::args::Globals;
 use crate::cli::error::{Failure, Outcome, Report, exit};
 use crate::cli::output::Output;
 use crate::config::{MigrateArgs, ServeArgs};
-use crate::embedded::PostgresUser;
+use crate::embedded::{EmbeddedError, PostgresUser, VARIABLE};
 use crate::serve::{self, Migration};
 use crate::server::ServerError;
 use crate::simulator::SimulatorError;
@@ -28,8 +28,8 @@ pub struct RunAsArgs {
     program: Vec<OsString>,
 }
 
-pub async fn up(args: UpArgs) -> Outcome {
-    up::run(args).await.map(|()| exit::DONE).map_err(|error| not_up(&error))
+pub async fn up(globals: Globals, args: UpArgs) -> Outcome {
+    up::run(args, globals.color).await.map(|()| exit::DONE).map_err(|error| not_up(&error))
 }
 
 pub async fn serve(args: ServeArgs) -> Outcome {
@@ -84,7 +84,23 @@ fn not_up(error: &UpError) -> Report {
         UpError::Simulator(SimulatorError::PortTaken { address, .. }) => {
             taken(&address.to_string(), "devpocket up --simulator-port 8101 --control-port 8102")
         }
-        UpError::NotReset => Failure::new("approval", "nothing was deleted").exit(exit::REFUSED),
+        UpError::NotReset(folder) => Failure::new("approval", error.to_string())
+            .exit(exit::REFUSED)
+            .because("nobody said yes, and without a terminal nobody can be asked")
+            .attempt(
+                format!("devpocket up --data {} --reset --yes", folder.display()),
+                "deletes it for good and starts over",
+            ),
+        UpError::Embedded(EmbeddedError::Download { because }) => {
+            Failure::new("no-postgres", error.to_string())
+                .because(because.clone())
+                .so_far("nothing was started")
+                .attempt("apt-get install postgresql", "or your system's package of it")
+                .attempt(
+                    format!("{VARIABLE}=FOLDER devpocket up"),
+                    "the folder with postgres, initdb and pg_ctl",
+                )
+        }
         UpError::Schema(error) => schema_refusal(error),
         other => Failure::new("up", other.to_string()),
     };

@@ -14,12 +14,13 @@ use super::recordings;
 use crate::cli::args::Globals;
 use crate::cli::error::{Failure, Outcome, Report, exit};
 use crate::cli::output::{Cell, Format, Output, Table};
+use crate::context::{self, Contexts};
 use crate::simulator::control::{ControlClient, ControlError, Scenario};
 use crate::simulator::{
     API_PASSWORD, API_USER, CLIENT_ID, CLIENT_SECRET, Simulator, SimulatorConfig,
 };
 
-/// Where `devpocket up` serves the control plane unless told otherwise.
+/// Where `devpocket simulator` serves the control plane unless told otherwise.
 const CONTROL: &str = "http://127.0.0.1:8002";
 /// Calls shown of the journal.
 const CALLS: usize = 20;
@@ -28,9 +29,9 @@ const CALLS: usize = 20;
 #[derive(Args, Debug)]
 #[command(before_help = "Example:\n  devpocket simulator panel stop demo")]
 pub struct SimulatorArgs {
-    /// Control plane of the simulator
-    #[arg(long, global = true, env = "DEVPOCKET_SIMULATOR", value_name = "URL", default_value = CONTROL)]
-    control: String,
+    /// Control plane of the simulator [default: that of the last `devpocket up`]
+    #[arg(long, global = true, env = "DEVPOCKET_SIMULATOR", value_name = "URL")]
+    control: Option<String>,
     #[command(subcommand)]
     what: Option<What>,
 }
@@ -150,8 +151,14 @@ pub async fn run(globals: Globals, args: SimulatorArgs) -> Outcome {
         Some(What::Replay { file }) => return recordings::replay(&output, &file),
         Some(what) => what,
     };
-    let client = ControlClient::new(&args.control).map_err(|error| failed(&error))?;
+    let control = args.control.or_else(of_up).unwrap_or_else(|| CONTROL.to_owned());
+    let client = ControlClient::new(&control).map_err(|error| failed(&error))?;
     steer(&output, &client, what).await
+}
+
+/// What `devpocket up` wrote down, whatever ports it was given.
+fn of_up() -> Option<String> {
+    Contexts::load(&context::path().ok()?).ok()?.simulator
 }
 
 async fn steer(output: &Output, client: &ControlClient, what: What) -> Outcome {

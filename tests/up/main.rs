@@ -1,0 +1,9 @@
+//! `devpocket up` as a person meets it: the real program, a real Postgres, real sockets.
+
+mod first_start;
+mod looks;
+mod readme;
+mod refusals;
+mod sessions;
+#[path = "../up_support/mod.rs"]
+mod support;
