@@ -19,6 +19,8 @@ mod durable;
 mod fuzz;
 #[path = "simulator/independent.rs"]
 mod independent;
+#[path = "simulator/live.rs"]
+mod live;
 #[path = "simulator/lost.rs"]
 mod lost;
 #[path = "simulator/openapi.rs"]
@@ -31,6 +33,8 @@ mod page;
 mod programs;
 #[path = "simulator/recordings.rs"]
 mod recordings;
+#[path = "simulator/spoiled.rs"]
+mod spoiled;
 #[path = "simulator/tap.rs"]
 mod tap;
 #[path = "simulator/tokens.rs"]
