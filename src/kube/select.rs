@@ -2,6 +2,7 @@
 
 use devpocket_controllers::store::Stored;
 use devpocket_specs::kind::Kind;
+use devpocket_specs::schema::field_docs;
 use devpocket_specs::selector::{FieldSelector, LabelSelector};
 use devpocket_specs::status::Status;
 use serde_json::{Map, Value};
@@ -28,6 +29,7 @@ impl Selection {
         };
         let fields = fields.supported_by(&selectable(resource.kind));
         let fields = fields.map_err(|error| bad(format!("fieldSelector: {error}")))?;
+        known(resource.kind, &fields)?;
         Ok(Selection {
             namespace: resource.namespace.clone(),
             labels: params.labels.clone(),
@@ -67,6 +69,20 @@ impl Selection {
         }
         self.fields.is_empty() || self.fields.matches(&stored.object.to_value())
     }
+}
+
+/// A misspelled field of a spec or status would select nothing, or with `!=` everything.
+fn known(kind: Kind, fields: &FieldSelector) -> Result<(), Status> {
+    for path in fields.paths() {
+        let mut parts = path.splitn(3, '.');
+        let (Some(top), Some(field)) = (parts.next(), parts.next()) else { continue };
+        let checked = matches!(top, "spec" | "status");
+        if checked && field_docs(kind, &format!("{top}.{field}")).is_none() {
+            let message = format!("fieldSelector: {kind} has no field {path:?}");
+            return Err(bad(message));
+        }
+    }
+    Ok(())
 }
 
 /// The fields a kind can be selected by. A Secret's `data` never: answers would tell its values.

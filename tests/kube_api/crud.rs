@@ -169,7 +169,7 @@ async fn labels_and_fields_select() {
         names(ListParams::default().fields("spec.size=vps-10-nvme,metadata.name!=db")).await,
         ["api", "web"]
     );
-    for query in ["labelSelector=a%20in", "fieldSelector=secret.x%3D1", "fieldSelector=x"] {
+    for query in ["labelSelector=a%20in", "fieldSelector=spec.sizes!%3D1", "fieldSelector=x"] {
         let refused = world.get(&format!("{ENVIRONMENTS}?{query}")).await;
         assert_eq!((refused.code, refused.reason()), (400, "BadRequest"), "{query}");
     }

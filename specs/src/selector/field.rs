@@ -76,6 +76,11 @@ impl FieldSelector {
         self
     }
 
+    /// Every path it asks for.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        self.requirements.iter().map(|requirement| requirement.path.as_str())
+    }
+
     /// Whether an object fulfils all requirements.
     #[must_use]
     pub fn matches(&self, object: &Value) -> bool {

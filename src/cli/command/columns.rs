@@ -2,7 +2,7 @@
 
 use devpocket_specs::catalogue::Catalogue;
 use devpocket_specs::condition::{self, ConditionStatus};
-use devpocket_specs::environment::{Environment, Phase, Power, conditions};
+use devpocket_specs::environment::{Environment, Power, conditions};
 use devpocket_specs::kind::Kind;
 use devpocket_specs::machine::Machine;
 use devpocket_specs::operation::Operation;
@@ -11,9 +11,9 @@ use serde_json::Value;
 
 use crate::cli::output::{Cell, Ink, Table, ago};
 use crate::cli::standing;
+use crate::columns::{drift, phase};
 
-/// Who writes fields that nobody declared.
-const SYSTEM: [&str; 2] = ["-controller", "system:"];
+pub use crate::columns::owners;
 
 /// How rows are made.
 #[derive(Clone, Copy, Debug)]
@@ -272,46 +272,11 @@ impl View {
     }
 }
 
-/// Managers that declared fields, without DevPocket's own parts.
-pub fn owners(managed_fields: &[Value]) -> Vec<String> {
-    let mut owners: Vec<String> = Vec::new();
-    for entry in managed_fields {
-        let manager = entry["manager"].as_str().unwrap_or_default();
-        let ours = SYSTEM.iter().any(|part| manager.contains(part));
-        let of_status = entry["subresource"] == "status";
-        if !manager.is_empty() && !ours && !of_status && !owners.iter().any(|o| o == manager) {
-            owners.push(manager.to_owned());
-        }
-    }
-    owners
-}
-
-/// The phase as its word, deletion included.
-pub fn phase(environment: &Environment) -> String {
-    if environment.metadata.is_deleting() && environment.status.phase != Phase::Terminated {
-        return "releasing".to_owned();
-    }
-    format!("{:?}", environment.status.phase).to_ascii_lowercase()
-}
-
 pub fn power(power: Power) -> &'static str {
     match power {
         Power::Running => "Running",
         Power::Stopped => "Stopped",
     }
-}
-
-/// `power, 2 in 1d`
-fn drift(environment: &Environment, now: Timestamp) -> Option<String> {
-    let drift = &environment.status.drift;
-    let last = drift.last()?;
-    let first =
-        drift.iter().filter(|other| other.what == last.what).map(|other| other.since).min()?;
-    let times = drift.iter().filter(|other| other.what == last.what).count();
-    Some(match times {
-        1 => format!("{}, {} ago", last.what, ago(last.since, now)),
-        _ => format!("{}, {times} in {}", last.what, ago(first, now)),
-    })
 }
 
 fn text(value: &Value) -> Cell {
@@ -325,4 +290,23 @@ fn number(value: &Value) -> Cell {
 fn money(value: &Value) -> Cell {
     let money = serde_json::from_value::<devpocket_specs::money::Money>(value.clone());
     Cell::maybe(money.ok().map(|money| money.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_heads_are_those_the_server_gives_to_kubectl() {
+        for kind in Kind::all() {
+            let now = "2026-11-25T12:00:00Z".parse().unwrap();
+            let view = View { kind, wide: true, all: false, now };
+            let ours: Vec<&str> =
+                view.headers().iter().map(|head| head.trim_start_matches(['*', '>'])).collect();
+            let columns = crate::columns::columns(kind);
+            let theirs: Vec<&str> = columns.iter().map(|column| column.name).collect();
+            assert_eq!(ours, theirs[..ours.len()], "{kind}");
+            assert!(columns[ours.len()..].iter().all(|column| column.is_wide), "{kind}");
+        }
+    }
 }

@@ -5,6 +5,8 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use unicode_width::UnicodeWidthStr;
 
+pub use crate::columns::ago;
+
 /// The zone times are shown in.
 #[derive(Clone, Debug)]
 pub struct Words {
@@ -60,17 +62,6 @@ impl Words {
         } else {
             format!("{day} {time}")
         }
-    }
-}
-
-/// An age in one unit: `12s` `6m` `3h` `41d`. The future is 0.
-pub fn ago(since: Timestamp, now: Timestamp) -> String {
-    let seconds = now.duration_since(since).as_secs().max(0);
-    match seconds {
-        0..60 => format!("{seconds}s"),
-        60..3_600 => format!("{}m", seconds / 60),
-        3_600..172_800 => format!("{}h", seconds / 3_600),
-        _ => format!("{}d", seconds / 86_400),
     }
 }
 
