@@ -5,6 +5,8 @@
 mod account;
 #[path = "simulator/client.rs"]
 mod client;
+#[path = "simulator/commands.rs"]
+mod commands;
 #[path = "simulator/comparison.rs"]
 mod comparison;
 #[path = "simulator/contract.rs"]

@@ -151,3 +151,26 @@ async fn bad_input_is_refused_in_contabos_shapes_and_costs_nothing() {
     assert_eq!(huge.send().await.unwrap().status(), 413);
     assert_eq!(world.control.ledger().await.unwrap().total_cents, 0);
 }
+
+#[tokio::test]
+async fn bodies_of_careless_clients_are_read_as_the_live_api_does_or_refused_as_set() {
+    let world = World::start().await;
+    let id = world.bought("env-a").await;
+    let path = format!("/v1/compute/instances/{id}/snapshots");
+    let (_, made) = world.send("POST", &path, Some(json!({ "name": "one" }))).await;
+    let snapshot = made["data"][0]["snapshotId"].as_str().unwrap();
+    // `null` is an empty body, and a newline at the end is nothing.
+    let rollback = world.request("POST", &format!("{path}/{snapshot}/rollback")).body("null");
+    assert_eq!(rollback.send().await.unwrap().status(), 200);
+    let named = world.request("PATCH", &format!("/v1/compute/instances/{id}"));
+    let named = named.body("{\"displayName\":\"b\",\"odd\":1}\n");
+    assert_eq!(named.send().await.unwrap().status(), 200, "unknown fields are ignored");
+    world.control.change_settings(&json!({ "unknownFields": "refused" })).await.unwrap();
+    let odd = json!({ "displayName": "c", "odd": 1 });
+    let (status, refused) =
+        world.send("PATCH", &format!("/v1/compute/instances/{id}"), Some(odd)).await;
+    assert_eq!((status, &refused["message"]), (400, &json!(["property odd should not exist"])));
+    assert_eq!(world.instance(id).await["displayName"], "b");
+    let empty = world.request("POST", &format!("{path}/{snapshot}/rollback"));
+    assert_eq!(empty.send().await.unwrap().status(), 400, "but a body is required");
+}

@@ -97,3 +97,44 @@ fn a_slow_reply_is_whole() {
     let reply = client.send(Request::ListInstances { filter: Box::default(), page });
     assert_eq!((reply.status, reply.delivery), (200, Delivery::Slow(over)));
 }
+
+#[test]
+fn a_new_machine_can_be_unknown_for_a_while_after_its_201() {
+    let lag = SignedDuration::from_secs(20);
+    let mut client = Client::new(Settings { get_lag: lag, ..Settings::default() });
+    let Body::Created(view) = client.order("env-a").body else { panic!() };
+    let get = Request::GetInstance { instance_id: view.instance_id };
+    assert_eq!(client.send(get.clone()).status, 404, "paid, and not to be seen");
+    assert_eq!(client.contabo.ledger().purchases(), 1);
+    client.wait(lag);
+    assert_eq!(client.send(get).status, 200);
+}
+
+#[test]
+fn a_reinstallation_drops_the_keys_and_the_user_it_does_not_name() {
+    let mut client = Client::new(Settings::prompt());
+    let key = SecretBody {
+        name: Some("k".into()),
+        kind: Some("ssh".into()),
+        value: Some("ssh-ed25519 AAAA me".into()),
+    };
+    let Body::SecretCreated(key) = client.send(Request::CreateSecret(key)).body else { panic!() };
+    let body = CreateInstance {
+        ssh_keys: vec![key.secret_id],
+        default_user: Some("root".into()),
+        ..order("env-a")
+    };
+    let Body::Created(view) = client.send(Request::CreateInstance(Box::new(body))).body else {
+        panic!()
+    };
+    client.wait(SignedDuration::from_mins(10));
+    let before = client.get(view.instance_id);
+    assert_eq!(before.ssh_keys, Some(vec![key.secret_id]));
+    let body = ReinstallInstance { image_id: Some(DEFAULT_IMAGE.into()), ..Default::default() };
+    let instance_id = view.instance_id;
+    client.send(Request::ReinstallInstance { instance_id, body: Box::new(body) });
+    client.wait(SignedDuration::from_mins(10));
+    let after = client.get(instance_id);
+    assert_eq!((after.ssh_keys, after.default_user.as_deref()), (Some(vec![]), Some("admin")));
+    assert_eq!(after.ip_config, before.ip_config, "and keeps its address");
+}
