@@ -222,7 +222,7 @@ async fn serve(output: &Output, args: ServeArgs) -> Outcome {
     output.line("Contabo, simulated: nothing here costs money.");
     output.line(format!("  API            {}", simulator.api_url()));
     output.line(format!("  tokens         {}", simulator.auth_url()));
-    output.line(format!("  control plane  {}", simulator.control_url()));
+    output.line(format!("  control plane  {}  (open it in a browser)", simulator.control_url()));
     output.line(format!("  CONTABO_CLIENT_ID={CLIENT_ID} CONTABO_CLIENT_SECRET={CLIENT_SECRET}"));
     output.line(format!("  CONTABO_USERNAME={API_USER} CONTABO_PASSWORD={API_PASSWORD}"));
     output.hint("Ctrl-C stops it.");
