@@ -1,0 +1,100 @@
+//! What a full pass over everything costs when nothing has to be done: CPU time for each
+//! environment, with its machine and its finished operations.
+//!
+//! The controllers run in the in-memory world with virtual time, where nothing but them and the
+//! store takes part; sweeps are kept out of the time measured.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use devpocket_controllers::guest::Unobserved;
+use devpocket_controllers::manager::{Deps, Manager, Settings};
+use devpocket_controllers::sim::clock::SeededIds;
+use devpocket_controllers::sim::cloud::SimCloud;
+use devpocket_controllers::sim::world::{Options, World};
+use devpocket_specs::catalogue::Catalogue;
+use tokio_util::sync::CancellationToken;
+
+use super::cpu;
+use super::stats::median;
+use super::table::{Row, Scale};
+
+const RESYNC: Duration = Duration::from_secs(60);
+const NEVER: Duration = Duration::from_secs(400 * 86_400);
+
+pub fn measure(scale: Scale) -> Vec<Row> {
+    let (environments, passes) = scale.pick((20, 5), (1_000, 30));
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+    let costs = runtime.expect("a runtime").block_on(costs(environments, passes));
+    vec![Row::new(
+        format!("no-op pass, {environments} environments"),
+        format!("{:.1} µs CPU each", median(&costs)),
+        "<= 10 µs",
+    )]
+}
+
+async fn costs(environments: usize, passes: usize) -> Vec<f64> {
+    let mut world = converged(environments).await;
+    world.kill();
+    let mut process = Box::pin(controllers(&world));
+    // The old lease runs out, everything is looked at once, and what follows is at rest.
+    wait(&world, &mut process, Duration::from_secs(3_600)).await;
+    let writes = world.writes();
+    let mut costs = Vec::new();
+    for _ in 0..passes {
+        let before = cpu::own_seconds();
+        wait(&world, &mut process, RESYNC).await;
+        costs.push((cpu::own_seconds() - before) * 1e6 / environments as f64);
+    }
+    let leases = passes * RESYNC.as_secs() as usize / 10;
+    assert!(world.writes() - writes <= leases + passes, "a pass at rest writes nothing");
+    costs
+}
+
+async fn converged(environments: usize) -> World {
+    let mut world = World::started(Options {
+        budget: Some(i64::MAX / 4),
+        purchases_per_hour: u32::MAX,
+        ..Options::default()
+    });
+    for index in 0..environments {
+        world.declare(&format!("e{index:05}"), |_| {}).await;
+    }
+    let limit = Duration::from_secs(48 * 3_600);
+    let last = |world: &World| (0..environments).all(|i| world.is_ready(&format!("e{i:05}")));
+    // Looking at all of them is dear, so time passes in large steps.
+    for _ in 0..limit.as_secs() / 1_800 {
+        world.pass(Duration::from_secs(1_800)).await;
+        if last(&world) {
+            return world;
+        }
+    }
+    panic!("the environments never became ready");
+}
+
+fn controllers(world: &World) -> impl Future<Output = ()> + use<> {
+    let ids = Arc::new(SeededIds::new(99));
+    let contabo = world.contabo.clone();
+    let deps = Deps {
+        store: Arc::new(world.store.clone()),
+        cloud: Arc::new(SimCloud::new(contabo, world.clock.clone(), ids.clone(), Arc::default())),
+        guest: Arc::new(Unobserved),
+        clock: world.clock.clone(),
+        ids,
+        catalogue: Arc::new(Catalogue::builtin().clone()),
+    };
+    let mut settings = Settings::new("bench");
+    settings.sweep_period = NEVER;
+    settings.transition_period = NEVER;
+    settings.resync_period = RESYNC;
+    Manager::run(deps, settings, CancellationToken::new())
+}
+
+async fn wait(world: &World, process: &mut (impl Future<Output = ()> + Unpin), time: Duration) {
+    tokio::select! {
+        biased;
+        () = process => panic!("the controllers ended by themselves"),
+        () = world.clock.sleep(time) => {}
+    }
+}
