@@ -78,8 +78,8 @@ fn settings() -> Settings {
     settings.resync_period = Duration::from_millis(1);
     settings.sweep_period = Duration::from_secs(1);
     settings.transition_period = Duration::from_millis(100);
-    settings.first.monthly_budget = Some(Money::eur(i64::MAX / 4));
-    settings.first.purchases_per_hour = Some(u32::MAX);
+    settings.first.monthly_budget = Some(Money::eur(100_000_000));
+    settings.first.purchases_per_hour = Some(1_000);
     settings.first.lag_allowance_seconds = Some(1);
     settings
 }

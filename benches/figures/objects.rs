@@ -13,6 +13,9 @@ use uuid::Uuid;
 /// Length of the text in an object, so that its document has about 1.4 KB.
 pub const TEXT_BYTES: usize = 900;
 
+/// Annotation that holds the text.
+const NOTE: &str = "bench.example/note";
+
 fn actor() -> Actor {
     Actor { request_id: "bench".into(), ..Actor::system("bench") }
 }
@@ -33,8 +36,8 @@ pub fn text(number: u64) -> String {
 pub fn template(name: &str, number: u64) -> Value {
     json!({
         "apiVersion": "devpocket.dev/v1alpha1", "kind": "Template",
-        "metadata": {"name": name, "labels": {"bench": "yes"}},
-        "spec": {"description": text(number)},
+        "metadata": {"name": name, "annotations": {NOTE: text(number)}},
+        "spec": {"description": "for measuring"},
     })
 }
 
@@ -43,7 +46,7 @@ pub fn creating(object: Value) -> Write {
 }
 
 pub fn describing(old: &Object, number: u64) -> Write {
-    let patch = json!({"spec": {"description": text(number)}});
+    let patch = json!({"metadata": {"annotations": {NOTE: text(number)}}});
     let subresource = Subresource::None;
     let request = Request::Patch { kind: PatchKind::Merge, patch, subresource };
     Write::new(admitted(Some(old), request), actor())

@@ -54,8 +54,8 @@ async fn costs(environments: usize, passes: usize) -> Vec<f64> {
 
 async fn converged(environments: usize) -> World {
     let mut world = World::started(Options {
-        budget: Some(i64::MAX / 4),
-        purchases_per_hour: u32::MAX,
+        budget: Some(100_000_000),
+        purchases_per_hour: 1_000,
         ..Options::default()
     });
     for index in 0..environments {
@@ -70,7 +70,8 @@ async fn converged(environments: usize) -> World {
             return world;
         }
     }
-    panic!("the environments never became ready");
+    let first = world.environment("e00000").map(|e| e.status.message);
+    panic!("the environments never became ready: {first:?}");
 }
 
 fn controllers(world: &World) -> impl Future<Output = ()> + use<> {
