@@ -68,6 +68,7 @@ async fn serve(store: Arc<dyn Store>) -> (SocketAddr, CancellationToken) {
         authorizer: Arc::new(AdminOnly),
         tokens: Arc::new(Tokens::single(TOKEN, User::admin("bench")).expect("a token")),
         hosts: AllowedHosts::new(&[] as &[String]),
+        plans: Default::default(),
         metrics: None,
         probes: Vec::new(),
         shutdown: stop.clone(),
