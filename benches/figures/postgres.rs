@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use devpocket::cache::{CacheOptions, CachedStore};
-use devpocket::embedded::{EmbeddedConfig, EmbeddedPostgres};
+use devpocket::embedded::{self, EmbeddedConfig, EmbeddedPostgres};
 use devpocket::store::{self, PgOptions, PgStore};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{AssertSqlSafe, PgPool};
@@ -26,7 +26,8 @@ impl Server {
             data: folder.path().to_owned(),
             program: PathBuf::from(env!("CARGO_BIN_EXE_devpocket")),
         };
-        let postgres = EmbeddedPostgres::start(&config, &|_| {}).await.expect("a Postgres");
+        let found = embedded::locate(&config, &|_| {}).await.expect("Postgres' programs");
+        let postgres = EmbeddedPostgres::start(&config, &found, &|_| {}).await.expect("a Postgres");
         Server { postgres, _folder: folder }
     }
 

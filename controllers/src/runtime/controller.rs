@@ -124,6 +124,10 @@ impl<R: Reconciler> Controller<R> {
                 },
             }
             depth.set(self.queue.depth().ready as f64);
+            // Reconciles that find nothing to do never wait for anything. Without this a full
+            // pass would keep the mirrors, which live in the same task, from hearing of what a
+            // person just asked for until it is through.
+            tokio::task::coop::consume_budget().await;
         }
         self.queue.shut_down();
         while let Some(finished) = running.next().await {
