@@ -133,7 +133,7 @@ impl Lab {
     async fn converge(&self, environments: usize) {
         for index in 0..environments {
             let environment = Environment {
-                metadata: ObjectMeta::named(NAMESPACE, &name(index)),
+                metadata: ObjectMeta::named(NAMESPACE, name(index)),
                 spec: EnvironmentSpec {
                     size: "vps-10-nvme".into(),
                     region: "EU".into(),
