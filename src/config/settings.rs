@@ -17,8 +17,9 @@ use super::ConfigErrors;
 use super::parse;
 use super::source::{Secret, Source};
 
-/// Said when another address than Contabo's is configured.
-pub const CONTABO_SIMULATED_NOTE: &str = "Contabo is simulated: nothing here costs money";
+/// Said when the addresses are on this computer. Which account signs in there is not known yet.
+pub const CONTABO_SIMULATED_NOTE: &str = "CONTABO_API_URL and CONTABO_AUTH_URL are on this \
+     computer: a simulator, where nothing costs money, unless another account signs in there";
 
 /// Shortest admin token that is accepted, in characters.
 const TOKEN_MIN: usize = 32;

@@ -29,6 +29,9 @@ const PAGE_SIZE: u32 = 100;
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Customer number of simulated accounts, which Contabo gives to nobody. A server on this computer
+/// may also be a proxy to the real Contabo, and what is bought there must not be called free.
+const SIMULATED_CUSTOMER: &str = "90000001";
 /// Stands for the address of a simulated account.
 const SIMULATED: &str = "simulated";
 /// Contabo's own addresses.
@@ -43,7 +46,8 @@ pub struct ContaboConfig {
     /// The token endpoint.
     pub auth_url: String,
     pub credentials: Credentials,
-    /// Whether this is DevPocket's own simulator, where nothing costs money.
+    /// Whether this may be DevPocket's own simulator, where nothing costs money; the account that
+    /// signs in decides.
     pub simulated: bool,
 }
 
@@ -268,12 +272,13 @@ pub(super) fn paged(page: u32) -> Vec<(&'static str, String)> {
 impl Cloud for ContaboClient {
     async fn account(&self) -> Result<Account, CloudError> {
         let (_, identity) = self.tokens.get().await?;
+        let simulated = self.simulated && identity.customer == SIMULATED_CUSTOMER;
         Ok(Account {
             // The simulated account is the same one on whatever port it is served today.
-            api: if self.simulated { SIMULATED.into() } else { self.api_url.clone() },
+            api: if simulated { SIMULATED.into() } else { self.api_url.clone() },
             tenant: identity.tenant,
             customer: identity.customer,
-            simulated: self.simulated,
+            simulated,
         })
     }
 

@@ -25,10 +25,12 @@ pub(super) async fn ready(State(state): State<Arc<AppState>>) -> Response {
     reply::json(code, &document)
 }
 
-/// The same as `ready`, with which build this is.
+/// The same as `ready`, with which build this is, and which schema of the database it works on:
+/// none other than its own, or it would not have started.
 pub(super) async fn health(State(state): State<Arc<AppState>>) -> Response {
     let (code, mut document) = checked(&state).await;
     document["version"] = state.build.version.into();
+    document["schema"] = crate::store::newest_schema().into();
     reply::json(code, &document)
 }
 

@@ -208,6 +208,8 @@ async fn version_names_all_three_and_needs_no_server() {
         "{}",
         ended.out
     );
+    let schema = devpocket::store::newest_schema();
+    assert!(ended.out.ends_with(&format!("\nschema  {schema}\n")), "{}", ended.out);
     let ended = world.run(&["version", "--server", "http://127.0.0.1:1"]).await.done();
     assert!(ended.out.contains("no answer from"), "{}", ended.out);
 }

@@ -27,8 +27,12 @@ pub struct Pair {
 
 impl Pair {
     pub async fn start() -> Pair {
+        Pair::with(Settings::prompt()).await
+    }
+
+    pub async fn with(settings: Settings) -> Pair {
         let clock = SystemClock::new();
-        let config = SimulatorConfig::in_memory(Settings::prompt(), clock.clone().into());
+        let config = SimulatorConfig::in_memory(settings, clock.clone().into());
         let simulator = Simulator::start(config).await.unwrap();
         let tap = Tap::on(simulator.api_address()).await;
         let config = ContaboConfig {
@@ -67,6 +71,20 @@ pub fn wanted(name: &str) -> Order {
         display_name: name.to_owned(),
         user_data: "#cloud-config\n".to_owned(),
     }
+}
+
+#[tokio::test]
+async fn only_the_simulated_account_is_called_simulated() {
+    let pair = Pair::start().await;
+    let account = pair.client.account().await.unwrap();
+    assert!(account.simulated && account.api == "simulated", "{account:?}");
+
+    let mut settings = Settings::prompt();
+    settings.account.customer_id = "54321".into();
+    let proxied = Pair::with(settings).await;
+    let account = proxied.client.account().await.unwrap();
+    assert_eq!(account.customer, "54321");
+    assert!(!account.simulated && account.api != "simulated", "{account:?}");
 }
 
 #[tokio::test]

@@ -25,20 +25,28 @@ pub async fn run(session: &Session, _: VersionArgs) -> Outcome {
         let server = asked.as_ref().and_then(|(_, health)| health.as_ref().ok());
         output.document(&json!({
             "client": client,
-            "schema": schema,
+            "clientSchema": schema,
             "server": server.map(|health| health["version"].clone()),
+            "schema": server.map(|health| health["schema"].clone()),
         }));
         return Ok(exit::DONE);
     }
     output.line(format!("client  {client}"));
+    let needed = format!("schema  {schema}, which this program needs");
     match asked {
-        None => output.line("server  none is known here"),
+        None => output.line(format!("server  none is known here\n{needed}")),
         Some((server, Ok(health))) => {
             let version = health["version"].as_str().unwrap_or("unknown");
             output.line(format!("server  {version}  {server}"));
+            match health["schema"].as_i64() {
+                Some(used) if used == schema => output.line(format!("schema  {used}")),
+                Some(used) => output.line(format!("schema  {used}; this program has {schema}")),
+                None => output.line(needed),
+            }
         }
-        Some((server, Err(_))) => output.line(format!("server  no answer from {server}")),
+        Some((server, Err(_))) => {
+            output.line(format!("server  no answer from {server}\n{needed}"));
+        }
     }
-    output.line(format!("schema  {schema}, which this program needs"));
     Ok(exit::DONE)
 }
