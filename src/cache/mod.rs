@@ -106,6 +106,11 @@ impl Drop for CachedStore {
 }
 
 impl CachedStore {
+    /// Follows the log no longer, so that the store behind may be closed. What is here stays.
+    pub fn stop_following(&self) {
+        self.tailer.abort();
+    }
+
     /// Loads everything and starts to follow.
     pub async fn open(
         source: Arc<dyn Source>,

@@ -157,6 +157,7 @@ impl Node {
         let _ = self.controllers.1.await;
         self.api.0.cancel();
         let _ = self.api.1.await;
+        self.store.stop_following();
         self.postgres.close().await;
     }
 }

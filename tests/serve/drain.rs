@@ -43,7 +43,7 @@ async fn sigterm_in_the_middle_of_a_purchase_waits_for_it_and_lets_the_next_one_
     let status = serve.process.terminate().await;
     assert_eq!(status.code(), Some(0), "{status}");
     let log = serve.process.log().join("\n");
-    assert!(log.contains("bought instance"), "the answer was not waited for:\n{log}");
+    assert!(log.contains("ordered instance"), "the answer was not waited for:\n{log}");
     assert!(log.contains("the lease was released"), "{log}");
 
     let mut serve = world.serve().await;

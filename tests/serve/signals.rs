@@ -130,7 +130,7 @@ async fn the_log_lines_of_an_effect_carry_what_it_takes_to_follow_it() {
     let id = machine.instance_id.unwrap();
     let log = serve.process.entries();
     let audits = serde_json::to_string(&world.control.audits().await.unwrap()).unwrap();
-    for (verb, answer) in [("purchase", "bought instance"), ("start", "start")] {
+    for (verb, answer) in [("purchase", "ordered instance"), ("start", "start")] {
         let (sending, answered) = (entry(&log, "sending: ", verb), entry(&log, answer, verb));
         for line in [sending, answered] {
             assert_eq!(line["environment"], "main/demo", "{line}");

@@ -12,7 +12,7 @@ use devpocket_controllers::store::{Revision, Store};
 use crate::support::postgres::TestDatabase;
 
 /// Unread changes after which a watcher is closed; small, so that a test gets there.
-pub const WATCH_BUFFER: usize = 64;
+pub const WATCH_BUFFER: usize = 256;
 
 /// One store, as several processes see it.
 #[async_trait]

@@ -18,6 +18,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::intent::is_created_since;
 use super::token;
 use crate::cloud::{Audit, AuditLog};
+use crate::environment::words::spoken;
 
 /// Complete trusted sweeps without a trace that prove absence.
 pub const SILENT_SWEEPS: u32 = 3;
@@ -236,9 +237,9 @@ fn two_matches(evidence: &Evidence<'_>, ids: &[i64]) -> Hold {
 
 fn never_arrived(evidence: &Evidence<'_>) -> Hold {
     hold(format!(
-        "the order was sent and left no trace for {} min; look at the account, then say so: \
+        "the order was sent and left no trace for {}; look at the account, then say so: \
          `devpocket operation resolve {} --not-happened`",
-        evidence.installation.spec.settle_seconds / 60,
+        spoken(SignedDuration::from_secs(evidence.installation.spec.settle_seconds)),
         evidence.operation.metadata.name
     ))
 }

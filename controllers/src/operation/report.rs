@@ -80,7 +80,7 @@ fn told(operation: &Operation) -> Option<(Severity, String, String)> {
             } else {
                 "it is not sent again before Contabo's audits and lists tell"
             };
-            let text = format!("it is not known whether {word} happened ({said}); {how}");
+            let text = format!("it is not known whether the {word} happened ({said}); {how}");
             (Severity::Warning, format!("{verb:?}Unanswered"), text)
         }
     })
