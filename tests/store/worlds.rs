@@ -11,7 +11,8 @@ use devpocket_controllers::store::{Revision, Store};
 
 use crate::support::postgres::TestDatabase;
 
-/// Unread changes after which a watcher is closed; small, so that a test gets there.
+/// Unread changes after which a watcher is closed: few, so that a test gets there, but more than
+/// one poll can bring a watcher that reads.
 pub const WATCH_BUFFER: usize = 256;
 
 /// One store, as several processes see it.
