@@ -31,6 +31,8 @@ mod openapi;
 mod outcomes;
 #[path = "simulator/page.rs"]
 mod page;
+#[path = "simulator/pictures.rs"]
+mod pictures;
 #[path = "simulator/programs.rs"]
 mod programs;
 #[path = "simulator/recordings.rs"]

@@ -78,6 +78,7 @@ pub enum Command {
     /// Become another program as another user.
     RunAs(command::host::RunAsArgs),
     Simulator(command::simulator::SimulatorArgs),
+    Doctor(Box<command::doctor::DoctorArgs>),
     Sizes(command::sizes::SizesArgs),
     Regions(command::regions::RegionsArgs),
     Create(command::create::CreateArgs),

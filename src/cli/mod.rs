@@ -73,6 +73,7 @@ async fn dispatch(cli: Cli) -> Outcome {
         Command::Migrate(args) => command::host::migrate(globals, args).await,
         Command::RunAs(args) => command::host::run_as(args),
         Command::Simulator(args) => command::simulator::run(globals, args).await,
+        Command::Doctor(args) => command::doctor::run(globals, *args).await,
         command => {
             let session = Session::open(globals)?;
             let asked = ask_server(&session, command).await;
@@ -91,7 +92,8 @@ async fn ask_server(session: &Session, command: Command) -> Outcome {
         | Command::Serve(_)
         | Command::Migrate(_)
         | Command::RunAs(_)
-        | Command::Simulator(_) => Ok(exit::DONE),
+        | Command::Simulator(_)
+        | Command::Doctor(_) => Ok(exit::DONE),
         Command::Sizes(args) => command::sizes::run(session, args).await,
         Command::Regions(args) => command::regions::run(session, args).await,
         Command::Create(args) => command::create::run(session, args).await,

@@ -5,6 +5,7 @@
 //! wrong or missing is reported at once, before anything starts; no message carries a value of a
 //! secret.
 
+mod doctor;
 mod dotenv;
 mod parse;
 mod settings;
@@ -12,7 +13,9 @@ mod source;
 #[cfg(test)]
 mod tests;
 
+pub use doctor::DoctorConfig;
 pub use dotenv::{Dotenv, DotenvError};
+pub use parse::money;
 pub use settings::{CONTABO_SIMULATED_NOTE, Database, ServeConfig, Warning};
 pub use source::{ConfigError, MigrateArgs, ServeArgs, Source};
 

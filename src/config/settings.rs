@@ -10,7 +10,7 @@ use devpocket_specs::money::Money;
 use jiff::civil::Date;
 
 use crate::access::seal::Sealer;
-use crate::contabo::{ContaboConfig, Credentials, Sensitive};
+use crate::contabo::{ContaboConfig, Credentials, READ_TIMEOUT, Sensitive};
 use crate::telemetry::check_filter;
 
 use super::ConfigErrors;
@@ -130,7 +130,7 @@ fn revealed(secret: Option<Secret>) -> Sensitive {
     secret.map_or_else(|| Sensitive::new(""), |secret| secret.value)
 }
 
-fn contabo(source: &mut Source) -> ContaboConfig {
+pub(super) fn contabo(source: &mut Source) -> ContaboConfig {
     let credentials = Credentials {
         client_id: source
             .required("CONTABO_CLIENT_ID", "the client id of an API user, such as INT-12345"),
@@ -147,6 +147,9 @@ fn contabo(source: &mut Source) -> ContaboConfig {
         )),
     };
     let mut config = ContaboConfig::live(credentials);
+    let default = READ_TIMEOUT.as_secs() as u32;
+    config.patience =
+        Duration::from_secs(number(source, "CONTABO_TIMEOUT_SECONDS", default, 1..=300).into());
     let api = source.value("CONTABO_API_URL");
     let auth = source.value("CONTABO_AUTH_URL");
     match (api, auth) {
@@ -200,7 +203,7 @@ fn is_loopback_url(text: &str) -> bool {
     }
 }
 
-fn catalogue(source: &mut Source) -> Catalogue {
+pub(super) fn catalogue(source: &mut Source) -> Catalogue {
     let builtin = Catalogue::builtin();
     let Some(file) = source.value("DEVPOCKET_PRICES") else { return builtin.clone() };
     let text = match fs::read_to_string(&file.text) {
@@ -339,7 +342,7 @@ fn log_filter(source: &mut Source) -> Option<String> {
     Some(filter)
 }
 
-fn monthly_budget(source: &mut Source, warnings: &mut Vec<Warning>) -> Option<Money> {
+pub(super) fn monthly_budget(source: &mut Source, warnings: &mut Vec<Warning>) -> Option<Money> {
     let Some(value) = source.value("DEVPOCKET_MONTHLY_BUDGET") else {
         warnings.push("DEVPOCKET_MONTHLY_BUDGET is not set: nothing will be bought".into());
         return None;

@@ -37,6 +37,8 @@ pub struct ServeArgs {
     pub contabo_api_url: Option<String>,
     #[arg(long, value_name = "URL", help = "Another token endpoint (a simulator)")]
     pub contabo_auth_url: Option<String>,
+    #[arg(long, value_name = "N", help = "Longest wait for an answer to a read [default: 30]")]
+    pub contabo_timeout_seconds: Option<String>,
     #[arg(long, value_name = "REGION", help = "Region where none is declared [default: EU]")]
     pub contabo_default_region: Option<String>,
     #[arg(long, value_name = "SIZE", help = "Size offered first [default: vps-10-nvme]")]
@@ -311,6 +313,7 @@ fn flags(args: &ServeArgs) -> BTreeMap<&'static str, String> {
         ("CONTABO_PASSWORD_FILE", &args.contabo_password_file),
         ("CONTABO_API_URL", &args.contabo_api_url),
         ("CONTABO_AUTH_URL", &args.contabo_auth_url),
+        ("CONTABO_TIMEOUT_SECONDS", &args.contabo_timeout_seconds),
         ("CONTABO_DEFAULT_REGION", &args.contabo_default_region),
         ("CONTABO_DEFAULT_SIZE", &args.contabo_default_size),
         ("CONTABO_SSH_KEY_ID", &args.contabo_ssh_key_id),

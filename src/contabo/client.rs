@@ -25,8 +25,8 @@ use super::token::TokenSource;
 
 /// Objects per page; the largest that is known to be honoured.
 const PAGE_SIZE: u32 = 100;
-/// Longest wait for the answer to a read, limiter included.
-const READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest wait for the answer to a read, limiter included, unless configured.
+pub const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Customer number of simulated accounts, which Contabo gives to nobody. A server on this computer
@@ -49,6 +49,8 @@ pub struct ContaboConfig {
     /// Whether this may be DevPocket's own simulator, where nothing costs money; the account that
     /// signs in decides.
     pub simulated: bool,
+    /// Longest wait for the answer to a read, limiter included; a half of it is for the answer.
+    pub patience: Duration,
 }
 
 impl ContaboConfig {
@@ -59,6 +61,7 @@ impl ContaboConfig {
             auth_url: AUTH_URL.into(),
             credentials,
             simulated: false,
+            patience: READ_TIMEOUT,
         }
     }
 }
@@ -73,7 +76,8 @@ pub struct ContaboClient {
     http: reqwest::Client,
     api_url: String,
     simulated: bool,
-    tokens: TokenSource,
+    patience: Duration,
+    pub(super) tokens: TokenSource,
     limiter: Limiter,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
@@ -107,12 +111,12 @@ impl ContaboClient {
             .user_agent(concat!("devpocket/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(SetupError)?;
-        let tokens =
-            TokenSource::new(http.clone(), config.auth_url, config.credentials, clock.clone());
+        let tokens = TokenSource::new(http.clone(), &config, clock.clone());
         Ok(ContaboClient {
             http,
             api_url: config.api_url.trim_end_matches('/').to_owned(),
             simulated: config.simulated,
+            patience: config.patience,
             tokens,
             limiter: Limiter::new(clock.clone()),
             clock,
@@ -134,7 +138,7 @@ impl ContaboClient {
             request_id: self.ids.uid(),
             trace_id: None,
             priority: Priority::Background,
-            timeout: READ_TIMEOUT,
+            timeout: self.patience,
         };
         let reply = self.exchange(&request).await?;
         if reply.code != 401 {

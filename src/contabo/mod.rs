@@ -26,7 +26,8 @@ mod resources;
 mod sensitive;
 mod token;
 
-pub use client::{ContaboClient, ContaboConfig, Credentials, SetupError};
+pub use client::{ContaboClient, ContaboConfig, Credentials, READ_TIMEOUT, SetupError};
 pub use limiter::Limiter;
 pub use resources::{DataCenter, Secret, SecretKind, Snapshot};
 pub use sensitive::Sensitive;
+pub use token::{Half, Refusal};

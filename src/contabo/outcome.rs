@@ -82,11 +82,14 @@ pub fn quote(text: &str) -> String {
 /// What a failed exchange proves: a mutation that may have left this machine may have happened.
 pub fn transport_error(error: &reqwest::Error, mutation: bool) -> CloudError {
     // The URL stays out: queries hold names, and hosts are in the configuration anyway.
-    let message = quote(&root_cause(error));
-    if error.is_connect() || error.is_builder() || !mutation {
+    let connecting = error.is_connect() || error.is_builder();
+    let message = match error.is_timeout() && !connecting {
+        true => "no answer in time".into(),
+        false => quote(&root_cause(error)),
+    };
+    if connecting || !mutation {
         return CloudError::Unavailable { message };
     }
-    let message = if error.is_timeout() { "no answer in time".into() } else { message };
     CloudError::Unknown { message, code: None }
 }
 

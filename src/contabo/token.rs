@@ -11,6 +11,7 @@ use tokio::sync::Mutex;
 use devpocket_controllers::clock::Clock;
 use devpocket_controllers::cloud::CloudError;
 
+use super::client::{ContaboClient, ContaboConfig};
 use super::outcome::{quote, transport_error};
 use super::sensitive::Sensitive;
 
@@ -41,6 +42,65 @@ pub struct Identity {
     pub customer: String,
 }
 
+/// Which half of the four values a refusal is about. Who signs in is only looked at once the client
+/// is accepted, and Contabo does not say which value of a half it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Half {
+    /// `CONTABO_CLIENT_ID` and `CONTABO_CLIENT_SECRET`.
+    Client,
+    /// `CONTABO_USERNAME` and `CONTABO_PASSWORD`; the client was accepted.
+    User,
+}
+
+/// How the sign-in server refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Its word, such as `invalid_grant`.
+    pub word: String,
+    /// Its sentence, empty where it gave none.
+    pub description: String,
+    /// `None`: the word says nothing about any of the four.
+    pub about: Option<Half>,
+}
+
+impl Refusal {
+    fn read(body: &Value) -> Refusal {
+        let word = quote(body["error"].as_str().unwrap_or("no reason given"));
+        let about = match word.as_str() {
+            "invalid_grant" => Some(Half::User),
+            "invalid_client" | "unauthorized_client" => Some(Half::Client),
+            _ => None,
+        };
+        let description = quote(body["error_description"].as_str().unwrap_or_default());
+        Refusal { word, description, about }
+    }
+
+    /// The word, and which of the four values it is about.
+    fn sentence(&self) -> String {
+        let hint = match self.about {
+            Some(Half::User) => {
+                "; check CONTABO_USERNAME and CONTABO_PASSWORD, which is the API password set in the \
+                 customer panel, not the one you sign in there with"
+            }
+            Some(Half::Client) => "; check CONTABO_CLIENT_ID and CONTABO_CLIENT_SECRET",
+            None => "",
+        };
+        format!("the sign-in server answered {}{hint}", self.word)
+    }
+}
+
+/// What a sign-in failed with.
+enum Failed {
+    Refused(Refusal),
+    Other(CloudError),
+}
+
+impl From<CloudError> for Failed {
+    fn from(error: CloudError) -> Failed {
+        Failed::Other(error)
+    }
+}
+
 #[derive(Clone)]
 struct Token {
     access: Sensitive,
@@ -51,7 +111,7 @@ struct Token {
 enum State {
     Empty,
     Held(Token),
-    Refused { message: String, until: Duration },
+    Refused { refusal: Refusal, until: Duration },
 }
 
 /// Keeps one token for everybody.
@@ -59,6 +119,7 @@ pub struct TokenSource {
     http: reqwest::Client,
     url: String,
     credentials: Credentials,
+    timeout: Duration,
     clock: Arc<dyn Clock>,
     // Held across the fetch, so that many callers cause one sign-in.
     state: Mutex<State>,
@@ -67,11 +128,25 @@ pub struct TokenSource {
 impl TokenSource {
     pub fn new(
         http: reqwest::Client,
-        url: String,
-        credentials: Credentials,
+        config: &ContaboConfig,
         clock: Arc<dyn Clock>,
     ) -> TokenSource {
-        TokenSource { http, url, credentials, clock, state: Mutex::new(State::Empty) }
+        TokenSource {
+            http,
+            url: config.auth_url.clone(),
+            credentials: config.credentials.clone(),
+            timeout: TIMEOUT.min(config.patience),
+            clock,
+            state: Mutex::new(State::Empty),
+        }
+    }
+
+    /// How the last sign-in was refused, if it was.
+    async fn refusal(&self) -> Option<Refusal> {
+        match &*self.state.lock().await {
+            State::Refused { refusal, .. } => Some(refusal.clone()),
+            _ => None,
+        }
     }
 
     /// A token with at least [`RENEW_BEFORE`] left.
@@ -82,8 +157,8 @@ impl TokenSource {
             State::Held(token) if now < token.renew_at => {
                 return Ok((token.access.clone(), token.identity.clone()));
             }
-            State::Refused { message, until } if now < *until => {
-                return Err(CloudError::SignIn { message: message.clone() });
+            State::Refused { refusal, until } if now < *until => {
+                return Err(CloudError::SignIn { message: refusal.sentence() });
             }
             _ => {}
         }
@@ -95,12 +170,13 @@ impl TokenSource {
                 *state = State::Held(token);
                 Ok(answer)
             }
-            Err(CloudError::SignIn { message }) => {
+            Err(Failed::Refused(refusal)) => {
                 let until = self.clock.monotonic() + REFUSED_PAUSE;
-                *state = State::Refused { message: message.clone(), until };
+                let message = refusal.sentence();
+                *state = State::Refused { refusal, until };
                 Err(CloudError::SignIn { message })
             }
-            Err(other) => Err(other),
+            Err(Failed::Other(other)) => Err(other),
         }
     }
 
@@ -112,7 +188,7 @@ impl TokenSource {
         }
     }
 
-    async fn fetch(&self) -> Result<Token, CloudError> {
+    async fn fetch(&self) -> Result<Token, Failed> {
         let asked_at = self.clock.monotonic();
         let form = [
             ("grant_type", "password"),
@@ -124,7 +200,7 @@ impl TokenSource {
         let reply = self
             .http
             .post(&self.url)
-            .timeout(TIMEOUT)
+            .timeout(self.timeout)
             .form(&form)
             .send()
             .await
@@ -133,13 +209,11 @@ impl TokenSource {
         let body = reply.bytes().await.map_err(|error| transport_error(&error, false))?;
         let body: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
         if code == 400 || code == 401 || code == 403 {
-            let word = body["error"].as_str().unwrap_or("no reason given");
-            return Err(CloudError::SignIn { message: refusal(&quote(word)) });
+            return Err(Failed::Refused(Refusal::read(&body)));
         }
         if code != 200 {
-            return Err(CloudError::Unavailable {
-                message: format!("the sign-in server answered {code}"),
-            });
+            let message = format!("the sign-in server answered {code}");
+            return Err(CloudError::Unavailable { message }.into());
         }
         let access = body["access_token"].as_str().filter(|t| !t.is_empty()).ok_or_else(|| {
             CloudError::BadReply { message: "the sign-in reply has no access_token".into() }
@@ -172,25 +246,17 @@ impl TokenSource {
     }
 }
 
-/// The sign-in server's word, and which of the four values it is about.
-fn refusal(word: &str) -> String {
-    let hint = match word {
-        "invalid_grant" => {
-            "; check CONTABO_USERNAME and CONTABO_PASSWORD, which is the API password set in the \
-             customer panel, not the one you sign in there with"
-        }
-        "invalid_client" | "unauthorized_client" => {
-            "; check CONTABO_CLIENT_ID and CONTABO_CLIENT_SECRET"
-        }
-        _ => "",
-    };
-    format!("the sign-in server answered {word}{hint}")
+impl ContaboClient {
+    /// How the last sign-in was refused, if it was. Asks nothing.
+    pub async fn refusal(&self) -> Option<Refusal> {
+        self.tokens.refusal().await
+    }
 }
 
-fn count(fetched: &Result<Token, CloudError>) {
+fn count(fetched: &Result<Token, Failed>) {
     let outcome = match fetched {
         Ok(_) => "ok",
-        Err(CloudError::SignIn { .. }) => "refused",
+        Err(Failed::Refused(_)) => "refused",
         Err(_) => "unavailable",
     };
     metrics::counter!("devpocket_cloud_sign_ins_total", "outcome" => outcome).increment(1);

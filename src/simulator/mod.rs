@@ -27,6 +27,7 @@ mod query;
 mod recording;
 mod route;
 mod token;
+mod twin;
 mod wire;
 
 use std::fmt;
@@ -48,6 +49,7 @@ pub use credentials::{API_PASSWORD, API_USER, CLIENT_ID, CLIENT_SECRET, CUSTOMER
 pub use durable::DataError;
 use engine::Engine;
 pub use recording::{RECORDING_LIMIT, ReplayError, Replayed, replay};
+pub use twin::twin;
 
 /// Path of the token endpoint, as at Contabo's Keycloak.
 pub const TOKEN_PATH: &str = "/auth/realms/contabo/protocol/openid-connect/token";
@@ -63,7 +65,9 @@ pub struct SimulatorConfig {
     pub control: SocketAddr,
     /// Folder of the state; without one it lives in memory only.
     pub data: Option<PathBuf>,
-    /// Seed of a new account.
+    /// A new account, if it is not to be an empty one; a saved one is kept as it is.
+    pub account: Option<Box<Contabo>>,
+    /// Seed of a new, empty account.
     pub seed: u64,
     /// Settings of a new account; a saved one keeps its own.
     pub settings: Settings,
@@ -80,6 +84,7 @@ impl SimulatorConfig {
             api: any,
             control: any,
             data: None,
+            account: None,
             seed: 1,
             settings,
             speed: None,
@@ -141,7 +146,10 @@ impl Simulator {
         let control = bind("the simulator's control plane", config.control).await?;
         let (api_address, control_address) =
             (local("API", &api, config.api)?, local("control plane", &control, config.control)?);
-        let new = Contabo::new(config.seed, config.settings);
+        let new = match config.account {
+            Some(account) => *account,
+            None => Contabo::new(config.seed, config.settings),
+        };
         let engine = Engine::start(config.data, new, config.clock.clone(), config.speed)?;
         let stop = CancellationToken::new();
         let servers = vec![

@@ -116,6 +116,12 @@ pub async fn pool(connect: &PgConnectOptions, connections: u32) -> Result<PgPool
         .await
 }
 
+/// All objects of a kind, read without opening the store: for who may not write, not even that it
+/// was there. The schema must be this binary's.
+pub async fn peek(pool: &PgPool, kind: Kind) -> Result<Listing, StoreError> {
+    Ok(log::list(pool, Some(kind), None).await?)
+}
+
 impl PgStore {
     /// Opens the store. Refuses a schema that is not this binary's and changes nothing then.
     pub async fn connect(options: PgOptions) -> Result<PgStore, OpenError> {

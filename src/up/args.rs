@@ -24,6 +24,9 @@ pub struct UpArgs {
     /// Answer yes to the question of --reset
     #[arg(long, requires = "reset")]
     pub yes: bool,
+    /// Start on a picture of a real account, as `doctor --save` writes it, instead of an empty one
+    #[arg(long, value_name = "FILE")]
+    pub twin: Option<PathBuf>,
     /// Port of DevPocket itself
     #[arg(long, value_name = "PORT", default_value_t = 8000)]
     pub port: u16,

@@ -28,8 +28,9 @@ pub enum DemoError {
 }
 
 /// Applies the demo if the namespace is not there yet, and answers whether it was applied. Later
-/// starts leave alone what people made of it, also a deleted demo.
-pub async fn apply(client: &Client) -> Result<bool, DemoError> {
+/// starts leave alone what people made of it, also a deleted demo. Without its environment nothing
+/// is bought.
+pub async fn apply(client: &Client, with_environment: bool) -> Result<bool, DemoError> {
     let namespace = Key::cluster(Kind::Namespace, DEFAULT_NAMESPACE);
     if client.get::<Namespace>(&namespace).await?.is_some() {
         return Ok(false);
@@ -40,7 +41,8 @@ pub async fn apply(client: &Client) -> Result<bool, DemoError> {
             Some("Namespace") => create::<Namespace>(client, document).await?,
             Some("Template") => create::<Template>(client, document).await?,
             Some("Tier") => create::<Tier>(client, document).await?,
-            _ => create::<Environment>(client, document).await?,
+            _ if with_environment => create::<Environment>(client, document).await?,
+            _ => {}
         }
     }
     Ok(true)

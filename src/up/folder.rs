@@ -17,6 +17,8 @@ pub enum FolderError {
     Busy(PathBuf),
     #[error("{path} cannot be used: {source}")]
     Io { path: PathBuf, source: io::Error },
+    #[error("{0} holds a simulated account already, and another one cannot take its place")]
+    HasAccount(PathBuf),
     /// Deleting somebody else's folder by a mistyped --data would be unforgivable.
     #[error("{0} holds other things than DevPocket's and is not deleted")]
     NotOurs(PathBuf),
@@ -78,6 +80,28 @@ impl Folder {
         Ok(())
     }
 
+    /// Keeps the picture that this folder's account begins with. An account that is here already is
+    /// never replaced by another one.
+    pub fn begin_twin(&self, file: &Path) -> Result<(), FolderError> {
+        if self.path.join("simulator").exists() {
+            return Err(FolderError::HasAccount(self.path.clone()));
+        }
+        let bytes = fs::read(file).map_err(|source| self.failed(source))?;
+        write_private(&self.path.join(TWIN), &bytes).map_err(|source| self.failed(source))
+    }
+
+    /// A start on a picture that did not come to an account leaves nothing behind.
+    pub fn forget_unused_twin(&self) {
+        if !self.path.join("simulator").exists() {
+            let _ = fs::remove_file(self.path.join(TWIN));
+        }
+    }
+
+    /// Whether the account here began as a picture of a real one.
+    pub fn is_twin(&self) -> bool {
+        self.path.join(TWIN).exists()
+    }
+
     /// A secret kept in a file of ours; made by `make` the first time.
     pub fn secret<E>(
         &self,
@@ -114,7 +138,7 @@ impl Folder {
 }
 
 /// Everything that is ever put into the folder.
-const OURS: [&str; 9] = [
+const OURS: [&str; 11] = [
     "lock",
     "postgres",
     "postgres-download",
@@ -124,7 +148,11 @@ const OURS: [&str; 9] = [
     "seal-key",
     "clock",
     "clock.new",
+    TWIN,
+    "twin.yaml.new",
 ];
+/// The picture an account began with.
+const TWIN: &str = "twin.yaml";
 
 impl Drop for Folder {
     fn drop(&mut self) {

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use devpocket_controllers::manager::Settings;
+use devpocket_controllers::sim::contabo;
 use devpocket_specs::catalogue::Catalogue;
 use devpocket_specs::money::Money;
 use jiff::SignedDuration;
@@ -28,10 +29,13 @@ use crate::access::seal::{SealError, new_key};
 use crate::access::{TokenError, new_token};
 use crate::cli::output::ColorChoice;
 use crate::clock::{RandomIds, SystemClock};
-use crate::contabo::{ContaboClient, ContaboConfig, Credentials, Sensitive, SetupError};
+use crate::contabo::{
+    ContaboClient, ContaboConfig, Credentials, READ_TIMEOUT, Sensitive, SetupError,
+};
 use crate::context::{self, Context, ContextError, Contexts};
 use crate::embedded::{self, EmbeddedConfig, EmbeddedError, EmbeddedPostgres};
 use crate::node::{Node, NodeConfig, NodeError};
+use crate::picture::{self, Picture, PictureError};
 use crate::serve::ServeError;
 use crate::server::{Exposure, LocalTls, Server, ServerError, TlsError};
 use crate::simulator::{self, Simulator, SimulatorClock, SimulatorConfig, SimulatorError};
@@ -83,6 +87,8 @@ pub enum UpError {
     Connect(#[from] sqlx::Error),
     #[error(transparent)]
     Schema(#[from] SchemaError),
+    #[error(transparent)]
+    Twin(#[from] PictureError),
     #[error("the demo cannot be applied: {0}")]
     Demo(#[from] demo::DemoError),
     #[error(transparent)]
@@ -113,14 +119,22 @@ pub async fn run(args: UpArgs, color: ColorChoice) -> Result<(), UpError> {
     screen.hello();
     // Known before anything is started, like a taken port.
     Contexts::load(&context::path()?)?;
+    let twin = args.twin.as_deref().map(picture::read).transpose()?;
     let folder = take_folder(&args, &screen)?;
+    match &args.twin {
+        Some(file) => folder.begin_twin(file)?,
+        None => folder.forget_unused_twin(),
+    }
     let loopback = |port| SocketAddr::from(([127, 0, 0, 1], port));
     let server = Server::bind(loopback(args.port), Exposure::Loopback).await?;
     let tls = LocalTls::open(&folder.path().join("tls"))?;
     let server = server.with_tls(tls.clone());
     let clock = SystemClock::ahead_by(folder.clock_offset());
     screen.follow(&clock);
-    let simulator = start_simulator(&args, &folder, &clock).await?;
+    if let Some(twin) = &twin {
+        screen.twin(twin);
+    }
+    let simulator = start_simulator(&args, &folder, &clock, twin.as_ref()).await?;
     let Some(postgres) = start_postgres(&folder, &screen, &mut ending).await? else {
         simulator.shutdown().await;
         screen.stopped(folder.path(), args.ephemeral);
@@ -174,7 +188,9 @@ impl Here<'_> {
         let started = Instant::now();
         let contexts = self.write_context(node)?;
         let store = node.store();
-        if demo::apply(node.client()).await? {
+        // A twin is somebody's account: nothing is bought in it that was not asked for.
+        let is_twin = self.folder.is_twin();
+        if demo::apply(node.client(), !is_twin).await? && !is_twin {
             watch::converge(&**store, self.screen).await;
         } else {
             let (kept, _) = watch::kept(&**store).await;
@@ -229,14 +245,20 @@ async fn start_simulator(
     args: &UpArgs,
     folder: &Folder,
     clock: &SystemClock,
+    twin: Option<&Picture>,
 ) -> Result<Simulator, UpError> {
     let path = folder.path().to_owned();
+    let account = twin.map(|picture| {
+        let settings = contabo::Settings::at_speed(args.speed);
+        Box::new(simulator::twin(picture, settings))
+    });
     let moved = clock.clone();
     let shared = SimulatorClock::from(clock.clone());
     let config = SimulatorConfig {
         api: SocketAddr::from(([127, 0, 0, 1], args.simulator_port)),
         control: SocketAddr::from(([127, 0, 0, 1], args.control_port)),
         data: Some(folder.path().join("simulator")),
+        account,
         speed: Some(args.speed),
         clock: SimulatorClock {
             now: shared.now,
@@ -312,6 +334,7 @@ async fn start_node(
             password: Sensitive::new(simulator::API_PASSWORD),
         },
         simulated: true,
+        patience: READ_TIMEOUT,
     };
     let cloud = ContaboClient::new(contabo, clock.clone(), ids.clone())?;
     Ok(Node::start(NodeConfig {

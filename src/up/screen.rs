@@ -12,9 +12,10 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 use unicode_width::UnicodeWidthStr;
 
-use crate::cli::output::{ColorChoice, Ink, Sign, Style, Words, shorten, wrap};
+use crate::cli::output::{ColorChoice, Ink, Sign, Style, Words, count, shorten, wrap};
 use crate::cli::progress::Progress;
 use crate::clock::SystemClock;
+use crate::picture::Picture;
 
 /// Columns a step's line takes where there is room: what comes after is the time.
 const TEXT_WIDTH: usize = 72;
@@ -63,6 +64,15 @@ impl Screen {
         if !set.is_empty() {
             self.note(&format!("{} set, and not read: `up` never does.", set.join(", ")));
         }
+    }
+
+    /// The account is not an empty one.
+    pub fn twin(&self, picture: &Picture) {
+        let taken = self.words.day(picture.taken);
+        let machines = count(picture.machines.len(), "machine");
+        self.note(&format!(
+            "The account is the picture taken on {taken}: {machines}, none of them DevPocket's yet."
+        ));
     }
 
     /// Something to know before it goes on.

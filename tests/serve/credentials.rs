@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use devpocket::clock::{RandomIds, SystemClock};
-use devpocket::contabo::{ContaboClient, ContaboConfig, Credentials, Sensitive};
+use devpocket::contabo::{ContaboClient, ContaboConfig, Credentials, READ_TIMEOUT, Sensitive};
 use devpocket::simulator::{CLIENT_ID, CLIENT_SECRET};
 use devpocket_controllers::cloud::{Cloud, CloudError};
 use devpocket_controllers::sim::contabo::OperationName;
@@ -108,6 +108,7 @@ async fn refused_credentials_are_tried_again_every_five_minutes_at_most() {
         auth_url: world.simulator.auth_url(),
         credentials,
         simulated: true,
+        patience: READ_TIMEOUT,
     };
     let client = ContaboClient::new(config, Arc::new(clock.clone()), Arc::new(RandomIds)).unwrap();
     for _ in 0..720 {

@@ -1,7 +1,7 @@
 //! DevPocket's own client in front of the simulator: written apart, they must agree on the wire.
 
 use devpocket::clock::{RandomIds, SystemClock};
-use devpocket::contabo::{ContaboClient, ContaboConfig, Credentials, Sensitive};
+use devpocket::contabo::{ContaboClient, ContaboConfig, Credentials, READ_TIMEOUT, Sensitive};
 use devpocket::simulator::TOKEN_PATH;
 use devpocket::simulator::control::{
     Failure, Fault, FaultKind, OperationName, PanelAction, Target,
@@ -45,6 +45,7 @@ impl Pair {
                 password: Sensitive::new(API_PASSWORD),
             },
             simulated: true,
+            patience: READ_TIMEOUT,
         };
         let client =
             ContaboClient::new(config, Arc::new(clock.clone()), Arc::new(RandomIds)).unwrap();

@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use devpocket::clock::{RandomIds, SystemClock};
-use devpocket::contabo::{ContaboClient, ContaboConfig, Credentials, Sensitive};
+use devpocket::contabo::{ContaboClient, ContaboConfig, Credentials, READ_TIMEOUT, Sensitive};
 use devpocket_controllers::cloud::{AuditLog, AuditQuery, Call, Cloud, CloudError, Priority};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
@@ -58,6 +58,7 @@ impl Rig {
                 password: Sensitive::new(API_PASSWORD),
             },
             simulated: true,
+            patience: READ_TIMEOUT,
         };
         let client =
             ContaboClient::new(config, Arc::new(clock.clone()), Arc::new(RandomIds)).unwrap();

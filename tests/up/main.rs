@@ -7,3 +7,4 @@ mod refusals;
 mod sessions;
 #[path = "../up_support/mod.rs"]
 mod support;
+mod twin;

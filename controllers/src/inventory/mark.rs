@@ -7,6 +7,8 @@
 //! knows a higher one, unless the database fell back; and never another time for the same one,
 //! unless a copy of it is at work.
 
+use std::collections::BTreeMap;
+
 use devpocket_specs::installation::Mark;
 use devpocket_specs::operation::Operation;
 use jiff::Timestamp;
@@ -47,17 +49,27 @@ pub fn tag_name(installation: &str, mark: &Mark) -> String {
 
 /// The newest mark of this installation among the account's tags.
 pub fn find(tags: &[Tag], installation: &str) -> Option<AccountMark> {
-    tags.iter().filter_map(|tag| parse(tag, installation)).max()
+    let own = tags.iter().filter_map(parse).filter(|(own, _)| *own == installation);
+    own.map(|(_, mark)| mark).max()
 }
 
-fn parse(tag: &Tag, installation: &str) -> Option<AccountMark> {
-    let mut parts = tag.name.split(':');
-    if parts.next()? != PREFIX || parts.next()? != installation {
-        return None;
+/// The newest mark of each installation that ever marked the account.
+pub fn all(tags: &[Tag]) -> BTreeMap<String, AccountMark> {
+    let mut newest: BTreeMap<String, AccountMark> = BTreeMap::new();
+    for (installation, mark) in tags.iter().filter_map(parse) {
+        let known = newest.entry(installation.to_owned()).or_insert_with(|| mark.clone());
+        *known = known.clone().max(mark);
     }
+    newest
+}
+
+fn parse(tag: &Tag) -> Option<(&str, AccountMark)> {
+    let mut parts = tag.name.split(':');
+    let installation = parts.next().filter(|prefix| *prefix == PREFIX).and(parts.next())?;
     let sequence = parts.next()?.parse().ok()?;
     let seconds = parts.next()?.parse().ok()?;
-    parts.next().is_none().then_some(AccountMark { sequence, seconds, tag_id: tag.id })
+    let mark = AccountMark { sequence, seconds, tag_id: tag.id };
+    parts.next().is_none().then_some((installation, mark))
 }
 
 /// Compares the newest mark of the account with the database's.
@@ -130,6 +142,9 @@ mod tests {
         ];
         assert_eq!(find(&tags, "aaaaaaaa").unwrap().tag_id, 2);
         assert_eq!(find(&tags, "cccccccc"), None);
+        let all = all(&tags);
+        let sequences = all.iter().map(|(id, mark)| (id.as_str(), mark.sequence));
+        assert_eq!(sequences.collect::<Vec<_>>(), [("aaaaaaaa", 5), ("bbbbbbbb", 9)]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::start_failure::{not_served, schema_refusal};
+use super::start_failure::{not_served, picture_failure, schema_refusal};
 use crate::cli::args::Globals;
 use crate::cli::error::{Failure, Outcome, Report, exit};
 use crate::cli::output::Output;
@@ -78,6 +78,13 @@ fn not_up(error: &UpError) -> Report {
                 "devpocket up --data FOLDER --port 8100 --simulator-port 8101 --control-port 8102",
                 "one more, beside it",
             ),
+        UpError::Twin(error) => picture_failure(error).so_far("nothing was started"),
+        UpError::Folder(up::FolderError::HasAccount(_)) => Failure::new("busy", error.to_string())
+            .exit(exit::REFUSED)
+            .so_far("nothing was started, the account there is as it was")
+            .attempt("devpocket up --ephemeral --twin FILE", "in a folder that goes afterwards")
+            .attempt("devpocket up --data FOLDER --twin FILE", "in a folder of its own")
+            .attempt("devpocket up --reset --twin FILE", "deletes the account that is there"),
         UpError::Listen(ServerError::Taken(address)) => {
             taken(&address.to_string(), "devpocket up --port 8100")
         }

@@ -6,6 +6,7 @@ pub mod context;
 pub mod create;
 pub mod delete;
 pub mod describe;
+pub mod doctor;
 pub mod explain;
 pub mod get;
 pub mod host;

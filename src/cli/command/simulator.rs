@@ -204,6 +204,7 @@ async fn steer(output: &Output, client: &ControlClient, what: What) -> Outcome {
 async fn serve(output: &Output, args: ServeArgs) -> Outcome {
     let on = |port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let config = SimulatorConfig {
+        account: None,
         api: on(args.port),
         control: on(args.control_port),
         data: args.data,

@@ -3,6 +3,7 @@
 
 use crate::cli::error::{Failure, Report, exit};
 use crate::config::{ConfigError, ConfigErrors};
+use crate::picture::PictureError;
 use crate::serve::{OtherSchema, ServeError};
 use crate::server::ServerError;
 use crate::store::{SchemaError, Trouble, Unreachable};
@@ -31,6 +32,28 @@ pub fn not_served(error: &ServeError) -> Report {
                 .into()
         }
         other => Failure::new("serve", other.to_string()).so_far(NOTHING).into(),
+    }
+}
+
+/// A picture of an account that cannot be started on, or not written.
+pub fn picture_failure(error: &PictureError) -> Failure {
+    let failure = Failure::new("picture", error.to_string()).exit(exit::INVALID);
+    match error {
+        PictureError::Other { because, .. } => failure
+            .because(*because)
+            .attempt("devpocket doctor --save FILE", "makes one of a real account"),
+        PictureError::Faults { path, faults, more } => {
+            let named = faults.iter().map(|(field, problem)| match field.as_str() {
+                "" => problem.clone(),
+                field => format!("{field} {problem}"),
+            });
+            let mut because = named.collect::<Vec<_>>().join("; ");
+            if *more > 0 {
+                because.push_str(&format!("; and {more} more"));
+            }
+            failure.at(path.display().to_string()).because(because)
+        }
+        _ => failure,
     }
 }
 

@@ -36,6 +36,7 @@ mod contract;
 mod custom_image;
 mod data_center;
 mod dispatch;
+mod existing;
 mod failure;
 mod fault;
 mod filter;
@@ -78,6 +79,7 @@ pub use catalogue::{
 };
 pub use contract::Contract;
 pub use custom_image::CustomImage;
+pub use existing::Existing;
 pub use failure::Failure;
 pub use fault::{ArmedFault, FAULT_LIMIT, Fault, FaultKind, Outcome};
 pub use filter::{
