@@ -87,6 +87,7 @@ pub enum Command {
     Get(command::get::GetArgs),
     Describe(command::describe::DescribeArgs),
     Explain(command::explain::ExplainArgs),
+    Events(command::events::EventsArgs),
     Delete(command::delete::DeleteArgs),
     Undelete(command::undelete::UndeleteArgs),
     Wait(command::wait::WaitArgs),
@@ -100,6 +101,9 @@ pub enum Command {
     Login(command::login::LoginArgs),
     Context(command::context::ContextArgs),
     Kubeconfig(command::kubeconfig::KubeconfigArgs),
+    Schema(command::schema::SchemaArgs),
+    Completion(command::completion::CompletionArgs),
+    Man(command::man::ManArgs),
     Version(command::version::VersionArgs),
 }
 

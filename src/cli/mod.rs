@@ -16,6 +16,7 @@ pub mod standing;
 
 mod api;
 mod command;
+mod complete;
 mod follow;
 mod interrupt;
 mod misread;
@@ -36,6 +37,7 @@ use session::Session;
 /// The program. It runs here and not in `main.rs`, so that the code behind it is generated once,
 /// in the library, and not a second time in the binary.
 pub fn main() -> ExitCode {
+    complete::answer();
     match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => {
             let code = runtime.block_on(run(std::env::args_os().collect()));
@@ -104,6 +106,10 @@ async fn ask_server(session: &Session, command: Command) -> Outcome {
         Command::Explain(args) => command::explain::run(session, args).await,
         Command::Delete(args) => command::delete::run(session, args).await,
         Command::Undelete(args) => command::undelete::run(session, args).await,
+        Command::Events(args) => command::events::run(session, args).await,
+        Command::Schema(args) => command::schema::run(session, &args),
+        Command::Completion(args) => command::completion::run(session, &args),
+        Command::Man(args) => command::man::run(session, &args),
         Command::Wait(args) => command::wait::run(session, args).await,
         Command::Start(args) => command::power::start(session, args).await,
         Command::Stop(args) => command::power::stop(session, args).await,

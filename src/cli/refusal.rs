@@ -2,7 +2,7 @@
 
 use devpocket_specs::status::{Cause, Reason, Status};
 
-use super::api::ApiError;
+use super::api::{ApiError, Doubt};
 use super::error::{Failure, Report, Retry, Snippet, exit};
 use super::session::Session;
 use crate::manifest::Fault;
@@ -39,6 +39,7 @@ pub fn report(session: &Session, error: &ApiError) -> Report {
                 .retry(Retry::Later(None))
                 .into()
         }
+        ApiError::Untrusted { server, doubt } => untrusted(session, server, doubt).into(),
         ApiError::SignedOut { server, with_token } => {
             signed_out(session, server, *with_token).into()
         }
@@ -53,6 +54,61 @@ pub fn report(session: &Session, error: &ApiError) -> Report {
         .into(),
         ApiError::Refused { status, request_id, .. } => refused(status, request_id.as_deref()),
     }
+}
+
+/// Something is there, and it is not certain that it is the server.
+fn untrusted(session: &Session, server: &str, doubt: &Doubt) -> Failure {
+    let host = reqwest::Url::parse(server).ok();
+    let host = host.as_ref().and_then(|url| url.host_str()).unwrap_or(server).to_owned();
+    let (message, because) = match doubt {
+        Doubt::Issuer => (
+            format!("nobody who is trusted here vouches for {server}"),
+            "its certificate is signed by an authority that neither this system nor the context \
+             knows"
+                .to_owned(),
+        ),
+        Doubt::Name(names) if names.is_empty() => (
+            format!("what answers at {server} is another server"),
+            format!("its certificate is not for {host}"),
+        ),
+        Doubt::Name(names) => (
+            format!("what answers at {server} is another server"),
+            format!("its certificate is for {}, not for {host}", names.join(", ")),
+        ),
+        Doubt::Time => (
+            format!("the certificate of {server} is not valid today"),
+            "it is over, or has not begun; or this computer's clock is wrong".to_owned(),
+        ),
+        Doubt::NoTls => {
+            (format!("{server} does not speak TLS"), "it answers in another protocol".to_owned())
+        }
+        Doubt::Authority(why) => {
+            (format!("the certificates to trust for {server} cannot be read"), why.clone())
+        }
+        Doubt::Other(why) => (format!("{server} cannot be trusted"), why.clone()),
+    };
+    let failure = Failure::new("server-untrusted", message)
+        .exit(exit::UNREACHABLE)
+        .at(session.origin())
+        .because(because)
+        .so_far("nothing was sent, the token neither");
+    match doubt {
+        Doubt::NoTls => failure.attempt(
+            format!("devpocket version --server http://{}", authority_of(server)),
+            "asks without TLS",
+        ),
+        Doubt::Name(_) => failure.attempt("devpocket context", "which servers are known here"),
+        Doubt::Time => failure.attempt("date", "what this computer takes for now"),
+        _ => failure.attempt(
+            format!("devpocket login {server} --token-file FILE --certificate-authority FILE"),
+            "trusts the authority in that file, for this server only",
+        ),
+    }
+}
+
+/// Host and port of an address.
+fn authority_of(server: &str) -> &str {
+    server.split_once("://").map_or(server, |(_, rest)| rest)
 }
 
 fn signed_out(session: &Session, server: &str, with_token: bool) -> Failure {

@@ -11,7 +11,7 @@ use devpocket::access::seal::Sealer;
 use devpocket::access::{AdminOnly, Tokens, User};
 use devpocket::clock::{RandomIds, SystemClock};
 use devpocket::context::{Context, Contexts};
-use devpocket::server::{AllowedHosts, AppState, Build, Exposure, Server, StoreProbe};
+use devpocket::server::{AllowedHosts, AppState, Build, Exposure, LocalTls, Server, StoreProbe};
 use devpocket_controllers::client::Client;
 use devpocket_controllers::sim::store::MemoryStore;
 use devpocket_controllers::store::Store;
@@ -93,6 +93,17 @@ impl World {
 
     /// Without an account.
     pub async fn bare() -> World {
+        World::served(None).await
+    }
+
+    /// With TLS on the same port. The context stays as it is: over plain HTTP.
+    pub async fn with_tls(tls: LocalTls) -> World {
+        let world = World::served(Some(tls)).await;
+        world.account(true).await;
+        world
+    }
+
+    async fn served(tls: Option<LocalTls>) -> World {
         devpocket::crypto::install_provider();
         let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
         let clock = SystemClock::new();
@@ -115,6 +126,10 @@ impl World {
         };
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let server = Server::bind(any, Exposure::Loopback).await.unwrap();
+        let server = match tls {
+            Some(tls) => server.with_tls(tls),
+            None => server,
+        };
         let address = server.address();
         tokio::spawn(server.serve(Arc::new(state)));
         let actor = Actor::system("test");
@@ -165,11 +180,16 @@ impl World {
     }
 
     fn sign_in(&self) {
+        self.sign_in_at(&format!("http://{}", self.address), None);
+    }
+
+    /// Makes this the server of the context in use.
+    pub fn sign_in_at(&self, server: &str, authority: Option<&str>) {
         let context = Context {
-            server: format!("http://{}", self.address),
+            server: server.to_owned(),
             token: devpocket::contabo::Sensitive::new(TOKEN),
             namespace: "main".into(),
-            authority: None,
+            authority: authority.map(str::to_owned),
         };
         let contexts = Contexts {
             current: Some("local".into()),

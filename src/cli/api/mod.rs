@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use crate::contabo::Sensitive;
 
-pub use error::ApiError;
+pub use error::{ApiError, Doubt};
 pub use time::ServerTime;
 pub use watch::{Change, Watcher};
 
@@ -294,7 +294,13 @@ impl Api {
                 });
             };
             match copy.send().await {
-                Err(error) if error.is_connect() => {}
+                Err(error) if error.is_connect() => {
+                    let error = ApiError::unreachable(&self.server, &error, 1, started.elapsed());
+                    // A certificate does not get better by waiting.
+                    if matches!(error, ApiError::Untrusted { .. }) {
+                        return Err(error);
+                    }
+                }
                 Err(error) => return Err(ApiError::cut(&self.server, &error)),
                 Ok(response) => return Ok(response),
             }

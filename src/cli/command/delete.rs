@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::edit::{failed, told};
+use super::change::{failed, told};
 use super::files::where_flags;
 use crate::cli::api::{Api, WriteOptions};
 use crate::cli::error::{Failure, Outcome, Report, exit};

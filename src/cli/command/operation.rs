@@ -6,9 +6,9 @@ use devpocket_specs::object::{Key, Resource};
 use devpocket_specs::operation::{Operation, OperationPhase, Resolution};
 use serde_json::json;
 
+use super::change::{failed, told};
 use super::columns::View;
 use super::describe::field;
-use super::edit::{failed, told};
 use super::files::where_flags;
 use crate::cli::api::Api;
 use crate::cli::error::{Failure, Outcome, Report, exit};

@@ -8,7 +8,7 @@ use devpocket_specs::object::Key;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use super::edit::{failed, patch_all, told};
+use super::change::{failed, patch_all, told};
 use super::files::where_flags;
 use crate::cli::api::{Api, WriteOptions};
 use crate::cli::args::duration;

@@ -4,7 +4,7 @@ use clap::Args;
 use devpocket_controllers::clock::Ids as _;
 use serde_json::json;
 
-use super::edit::{Edit, EditArgs, edit};
+use super::change::{Change, ChangeArgs, change};
 use crate::cli::error::Outcome;
 use crate::cli::follow::Goal;
 use crate::cli::session::Session;
@@ -15,7 +15,7 @@ use crate::clock::RandomIds;
 #[command(before_help = "Example:\n  devpocket start web --wait")]
 pub struct StartArgs {
     #[command(flatten)]
-    edit: EditArgs,
+    change: ChangeArgs,
 }
 
 /// Declare that environments are stopped; stopped or not, they cost the same.
@@ -23,7 +23,7 @@ pub struct StartArgs {
 #[command(before_help = "Example:\n  devpocket stop web --wait")]
 pub struct StopArgs {
     #[command(flatten)]
-    edit: EditArgs,
+    change: ChangeArgs,
 }
 
 /// Restart the machines of environments, once.
@@ -31,34 +31,34 @@ pub struct StopArgs {
 #[command(before_help = "Example:\n  devpocket restart web --wait")]
 pub struct RestartArgs {
     #[command(flatten)]
-    edit: EditArgs,
+    change: ChangeArgs,
 }
 
 pub async fn start(session: &Session, args: StartArgs) -> Outcome {
-    let change = Edit {
+    let edit = Change {
         patch: json!({"spec": {"power": "Running"}}),
         said: "declared Running".into(),
         goal: Goal::Ready,
     };
-    edit(session, &args.edit, change).await
+    change(session, &args.change, edit).await
 }
 
 pub async fn stop(session: &Session, args: StopArgs) -> Outcome {
-    let change = Edit {
+    let edit = Change {
         patch: json!({"spec": {"power": "Stopped"}}),
         said: "declared Stopped; it costs the same".into(),
         goal: Goal::Ready,
     };
-    edit(session, &args.edit, change).await
+    change(session, &args.change, edit).await
 }
 
 pub async fn restart(session: &Session, args: RestartArgs) -> Outcome {
     let id = RandomIds.uid().simple().to_string();
     let id = id.get(..12).unwrap_or_default().to_owned();
-    let change = Edit {
+    let edit = Change {
         patch: json!({"spec": {"restart": {"id": id}}}),
         said: format!("restart asked for (request {id})"),
         goal: Goal::Restarted(id),
     };
-    edit(session, &args.edit, change).await
+    change(session, &args.change, edit).await
 }

@@ -7,7 +7,7 @@ use devpocket_specs::environment::Environment;
 use devpocket_specs::object::Key;
 use serde_json::json;
 
-use super::edit::told;
+use super::change::told;
 use crate::cli::api::{Api, ApiError};
 use crate::cli::error::{Failure, Outcome, Report, Retry, exit};
 use crate::cli::follow::{Goal, follow};

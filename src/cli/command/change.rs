@@ -15,9 +15,9 @@ use crate::cli::session::Session;
 use crate::cli::target::Named;
 use crate::manifest::short_name;
 
-/// Flags of commands that edit.
+/// Flags of commands that change one thing.
 #[derive(Args, Debug)]
-pub struct EditArgs {
+pub struct ChangeArgs {
     /// Environments
     #[arg(required = true, value_name = "NAME")]
     pub names: Vec<String>,
@@ -30,26 +30,26 @@ pub struct EditArgs {
 }
 
 /// What is changed, and how it is told.
-pub struct Edit {
+pub struct Change {
     pub patch: Value,
     /// `env/web  to be stopped`
     pub said: String,
     pub goal: Goal,
 }
 
-pub async fn edit(session: &Session, args: &EditArgs, edit: Edit) -> Outcome {
+pub async fn change(session: &Session, args: &ChangeArgs, change: Change) -> Outcome {
     let api = session.api()?;
     let names = Named::environments(&args.names)?;
     let keys: Vec<Key> = names.iter().map(|name| session.environment(name)).collect();
-    let changed = patch_all(session, &api, &keys, &edit.patch, args.dry_run).await?;
+    let changed = patch_all(session, &api, &keys, &change.patch, args.dry_run).await?;
     for (key, written) in keys.iter().zip(&changed) {
-        told(session, key, &edit.said, written);
+        told(session, key, &change.said, written);
     }
     if args.dry_run {
         session.output.hint("Nothing was changed.");
         return Ok(exit::DONE);
     }
-    let targets: BTreeMap<_, _> = keys.into_iter().map(|key| (key, edit.goal.clone())).collect();
+    let targets: BTreeMap<_, _> = keys.into_iter().map(|key| (key, change.goal.clone())).collect();
     if args.wait { follow(session, &api, targets, false).await } else { Ok(exit::DONE) }
 }
 
