@@ -83,6 +83,7 @@ pub enum Command {
     Regions(command::regions::RegionsArgs),
     Create(command::create::CreateArgs),
     Plan(command::plan::PlanArgs),
+    Diff(command::diff::DiffArgs),
     Apply(command::apply::ApplyArgs),
     Get(command::get::GetArgs),
     Describe(command::describe::DescribeArgs),

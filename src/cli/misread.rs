@@ -154,7 +154,7 @@ mod tests {
             (&["apply", "-f", ""], "--file <FILE> has no value"),
             (
                 &["get", "env", "-o", "jsno"],
-                "--output <FORMAT> is \"jsno\"; it is one of json, yaml, name, wide; \
+                "--output <FORMAT> is \"jsno\"; it is one of json, yaml, name, wide, markdown; \
                  did you mean \"json\"?",
             ),
         ] {

@@ -68,6 +68,10 @@ async fn run(arguments: Vec<OsString>) -> u8 {
 
 async fn dispatch(cli: Cli) -> Outcome {
     let globals = cli.globals;
+    if globals.output == Some(Format::Markdown) && !matches!(cli.command, Command::Plan(_)) {
+        let failure = error::Failure::usage("-o markdown is for devpocket plan only");
+        return Err(failure.attempt("devpocket plan --help", "").into());
+    }
     // The server's own commands need no server, and no file of contexts that can be read.
     match cli.command {
         Command::Up(args) => command::host::up(globals, args).await,
@@ -100,6 +104,7 @@ async fn ask_server(session: &Session, command: Command) -> Outcome {
         Command::Regions(args) => command::regions::run(session, args).await,
         Command::Create(args) => command::create::run(session, args).await,
         Command::Plan(args) => command::plan::run(session, args).await,
+        Command::Diff(args) => command::diff::run(session, args).await,
         Command::Apply(args) => command::apply::run(session, args).await,
         Command::Get(args) => command::get::run(session, args).await,
         Command::Describe(args) => command::describe::run(session, args).await,

@@ -8,11 +8,12 @@ use devpocket_specs::plan::{Hold, StandstillKind};
 use serde_json::{Value, json};
 
 use super::files::{listed, propose, where_flags};
+use super::pruning::PruneArgs;
 use crate::cli::api::Api;
 use crate::cli::error::{Failure, Outcome, Report, Retry, exit};
 use crate::cli::follow::{Goal, follow};
 use crate::cli::output::{Format, Ink, Sign};
-use crate::cli::proposal::{self, Fate, Manner, Proposal};
+use crate::cli::proposal::{self, Fate, Item, Manner, Proposal, release};
 use crate::cli::question::{Given, declined};
 use crate::cli::session::Session;
 use crate::manifest::short_name;
@@ -39,18 +40,28 @@ pub struct ApplyArgs {
     /// Take fields over that another manager owns
     #[arg(long)]
     force_conflicts: bool,
+    #[command(flatten)]
+    prune: PruneArgs,
 }
 
 pub async fn run(session: &Session, args: ApplyArgs) -> Outcome {
     let api = session.api()?;
-    let proposal = propose(session, &api, &args.file, args.force_conflicts).await?;
+    let terms = args.prune.terms(session, args.force_conflicts)?;
+    let proposal = propose(session, &api, &args.file, &terms).await?;
     let force = if args.force_conflicts { " --force-conflicts" } else { "" };
     let wait = if args.wait { " --wait" } else { "" };
-    let again =
-        format!("devpocket{} apply {}{force}{wait}", where_flags(session), listed(&args.file));
+    let prune = args.prune.words();
+    let bare = format!(
+        "devpocket{} apply {}{prune}{force}{wait}",
+        where_flags(session),
+        listed(&args.file)
+    );
+    let refused = proposal::too_many(&proposal, terms.allowed, &bare).err();
+    let again = format!("{bare}{}", args.prune.number());
     let given = Given { yes: args.yes, plan: args.plan.is_some() };
     let manner = Manner { force: args.force_conflicts, given };
-    let call = Call { again, hash: args.plan, dry_run: args.dry_run, wait: args.wait, manner };
+    let (hash, dry_run, wait) = (args.plan, args.dry_run, args.wait);
+    let call = Call { again, hash, dry_run, wait, manner, refused };
     carry_out(session, &api, &proposal, &call).await
 }
 
@@ -63,6 +74,8 @@ pub struct Call {
     pub dry_run: bool,
     pub wait: bool,
     pub manner: Manner,
+    /// Why it is shown and not done, whoever agrees.
+    pub refused: Option<Report>,
 }
 
 /// Shows, asks, writes, waits.
@@ -76,10 +89,13 @@ pub async fn carry_out(session: &Session, api: &Api, proposal: &Proposal, call: 
     }
     if call.dry_run && documents {
         output.document(&proposal::document(api, proposal));
-        return Ok(exit::DONE);
+        return call.refused.clone().map_or(Ok(exit::DONE), Err);
     }
     if !documents && output.format != Format::Name {
         proposal::show(session, api, proposal);
+    }
+    if let Some(refused) = &call.refused {
+        return Err(refused.clone());
     }
     let exactly = format!("{} --plan {}", call.again, proposal.shown_hash());
     if call.dry_run {
@@ -91,7 +107,7 @@ pub async fn carry_out(session: &Session, api: &Api, proposal: &Proposal, call: 
     }
     let written = proposal::send(session, api, proposal, call.manner).await?;
     match output.format {
-        Format::Json | Format::Yaml => print_documents(session, &written),
+        Format::Json | Format::Yaml => print_documents(session, &written.records),
         Format::Name => proposal.items.iter().for_each(|item| output.line(short_name(&item.key))),
         _ => results(session, proposal),
     }
@@ -99,14 +115,15 @@ pub async fn carry_out(session: &Session, api: &Api, proposal: &Proposal, call: 
         return standing_still(proposal);
     }
     let waited = proposal.items.iter().filter(|item| item.is_environment());
-    let targets: BTreeMap<_, _> = waited.map(|item| (item.key.clone(), Goal::Ready)).collect();
+    let goal = |item: &Item| if item.fate == Fate::Goes { Goal::Deleted } else { Goal::Ready };
+    let targets: BTreeMap<_, _> = waited.map(|item| (item.key.clone(), goal(item))).collect();
     follow(session, api, targets, true).await
 }
 
 /// What was declared stands, but a brake or a missing consent keeps a step from being done.
 fn standing_still(proposal: &Proposal) -> Outcome {
     let mut failures = Vec::new();
-    for item in &proposal.items {
+    for item in proposal.items.iter().filter(|item| item.fate != Fate::Goes) {
         let holds = item.plan.steps.iter().filter_map(|step| step.hold.as_ref());
         let stuck =
             |hold: &&Hold| matches!(hold.kind, StandstillKind::Held | StandstillKind::Waiting);
@@ -125,8 +142,13 @@ fn standing_still(proposal: &Proposal) -> Outcome {
 
 fn results(session: &Session, proposal: &Proposal) {
     let style = session.output.out;
+    let until = release::until(session, proposal.installation.as_ref());
     for item in proposal.items.iter().filter(|item| item.fate != Fate::Unchanged) {
-        let word = if item.fate == Fate::New { "declared" } else { "changed" };
+        let word = match item.fate {
+            Fate::New => "declared".to_owned(),
+            Fate::Goes => release::said(session, item.environment.as_deref(), &item.plan, until),
+            _ => "changed".to_owned(),
+        };
         let name = style.paint(Ink::Bold, &short_name(&item.key));
         session.output.line(format!("{} {name}  {word}", style.sign(Sign::Done)));
     }

@@ -13,7 +13,7 @@ use super::apply::{Call, carry_out};
 use super::files::{quoted, where_flags};
 use crate::cli::error::{Failure, Outcome, Report, exit};
 use crate::cli::output::Format;
-use crate::cli::proposal::{Manner, Wanted, build};
+use crate::cli::proposal::{Manner, Terms, Wanted, build};
 use crate::cli::question::Given;
 use crate::cli::refusal;
 use crate::cli::session::Session;
@@ -90,7 +90,7 @@ pub async fn run(session: &Session, args: CreateArgs) -> Outcome {
         return Err(taken(&there.key()));
     }
     let wanted = [Wanted { key: key.clone(), document }];
-    let judged = build(session, &api, &wanted, false).await?;
+    let judged = build(session, &api, &wanted, &Terms::default()).await?;
     let proposal = judged.map_err(|refusals| flags_refused(&key, &refusals))?;
     let given = Given { yes: args.yes, plan: args.plan.is_some() };
     let call = Call {
@@ -99,6 +99,7 @@ pub async fn run(session: &Session, args: CreateArgs) -> Outcome {
         dry_run: args.dry_run,
         wait: args.wait,
         manner: Manner { force: false, given },
+        refused: None,
     };
     carry_out(session, &api, &proposal, &call).await
 }

@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
-use devpocket_specs::environment::{Environment, Reclaim};
+use devpocket_specs::environment::Environment;
 use devpocket_specs::installation::Installation;
 use devpocket_specs::kind::Kind;
 use devpocket_specs::object::{Key, Resource};
 use devpocket_specs::plan::{Plan, hex};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -20,6 +20,7 @@ use crate::cli::error::{Failure, Outcome, Report, exit};
 use crate::cli::follow::{Goal, absent_failure, follow};
 use crate::cli::output::{Ink, Sign, count};
 use crate::cli::proposal::HASH_SHOWN;
+use crate::cli::proposal::release::{self, released, until};
 use crate::cli::question::{Ask, Given, consent, declined};
 use crate::cli::session::{Session, account_name};
 use crate::cli::target::Named;
@@ -57,8 +58,7 @@ struct Going {
 impl Going {
     /// A machine that is let go of; with `Retain` it is left as it is.
     fn releases(&self) -> bool {
-        let environment = self.environment.as_ref();
-        environment.is_some_and(|e| e.status.machine.is_some() && e.spec.reclaim != Reclaim::Retain)
+        self.environment.as_ref().is_some_and(release::releases)
     }
 }
 
@@ -95,29 +95,13 @@ pub async fn run(session: &Session, args: DeleteArgs) -> Outcome {
     let mut done = Vec::new();
     for item in going {
         let written = release(session, &api, &item, &done).await?;
-        let said = said(session, &item, until);
+        let said = release::said(session, item.environment.as_ref(), &item.plan, until);
         told(session, &item.key, &said, &written);
         done.push(short_name(&item.key));
         targets.insert(item.key, Goal::Deleted);
     }
     let wait = args.wait && named.kind == Kind::Environment;
     if wait { follow(session, &api, targets, false).await } else { Ok(exit::DONE) }
-}
-
-/// What became of it: a brake may keep the machine bound for now.
-fn said(session: &Session, item: &Going, until: Option<Timestamp>) -> String {
-    let words = &session.output.words;
-    if let Some(hold) = item.plan.steps.iter().find_map(|step| step.hold.as_ref()) {
-        let why = words.local_times(&hold.message, session.now());
-        return format!("to be released once this is over: {why}");
-    }
-    match until.filter(|_| item.releases()) {
-        Some(until) => {
-            let until = words.moment(until, session.now());
-            format!("released; undo until {until}: devpocket undelete {}", item.key.name)
-        }
-        None => "deleted".to_owned(),
-    }
 }
 
 /// Exactly this object and, for an environment, exactly this plan.
@@ -242,40 +226,6 @@ async fn existing(session: &Session, api: &Api, keys: &[Key]) -> Result<Vec<Goin
         found.push(Going { key: key.clone(), environment, plan });
     }
     if absent.is_empty() { Ok(found) } else { Err(Report::new(absent)) }
-}
-
-/// Until when a machine that is released now can come back.
-fn until(session: &Session, installation: Option<&Installation>) -> Option<Timestamp> {
-    let seconds = installation?.spec.reclaim_after_seconds;
-    let until = session.now().checked_add(SignedDuration::from_secs(seconds)).ok();
-    until.filter(|_| seconds > 0)
-}
-
-/// What becomes of the machine and the disk.
-fn released(
-    session: &Session,
-    environment: &Environment,
-    until: Option<Timestamp>,
-) -> (String, String) {
-    let Some(machine) = &environment.status.machine else {
-        return ("no machine is bound; nothing is released".to_owned(), String::new());
-    };
-    let machine = machine.instance_name.as_deref().unwrap_or(&machine.name);
-    let paid = environment.status.cost.as_ref().and_then(|cost| cost.paid_until);
-    let paid = paid.map(|day| format!(", paid until {day}")).unwrap_or_default();
-    let disk = match (environment.spec.reclaim, until) {
-        (Reclaim::Retain, _) => "It stays as it is, no longer looked after.".to_owned(),
-        (_, None) => "Its disk is wiped, and cannot come back.".to_owned(),
-        (reclaim, Some(until)) => {
-            let until = session.output.words.moment(until, session.now());
-            let then = match reclaim {
-                Reclaim::CancelAtTermEnd => "cancelled for the end of its term",
-                _ => "wiped for the next environment",
-            };
-            format!("The disk is untouched until {until}, then {then}.")
-        }
-    };
-    (format!("releases {machine}{paid}"), disk)
 }
 
 fn agreed(

@@ -8,7 +8,7 @@ use devpocket_specs::status::{Cause, Reason, Status};
 use crate::cli::api::Api;
 use crate::cli::error::{Failure, Report, exit};
 use crate::cli::output::count;
-use crate::cli::proposal::{Proposal, Wanted, build};
+use crate::cli::proposal::{Proposal, Terms, Wanted, build};
 use crate::cli::refusal;
 use crate::cli::session::Session;
 use crate::manifest::{Document, Fault, LoadError, Manifests, load};
@@ -18,21 +18,21 @@ pub async fn propose(
     session: &Session,
     api: &Api,
     files: &[PathBuf],
-    force: bool,
+    terms: &Terms,
 ) -> Result<Proposal, Report> {
-    let manifests = read(session, files)?;
+    let manifests = read(session, files, terms)?;
     let wanted: Vec<Wanted> = manifests
         .documents
         .iter()
         .map(|document| Wanted { key: document.key.clone(), document: document.value.clone() })
         .collect();
-    if wanted.is_empty() && manifests.faults.is_empty() {
+    if wanted.is_empty() && manifests.faults.is_empty() && terms.set.is_none() {
         let failure = Failure::new("no-document", "there is no document in what was read");
         let failure = failure.exit(exit::INVALID).at(listed(files)).so_far("nothing was sent");
         let example = "devpocket create web --size vps-10-nvme --dry-run -o yaml";
         return Err(failure.attempt(example, "one to begin with").into());
     }
-    let judged = build(session, api, &wanted, force).await;
+    let judged = build(session, api, &wanted, terms).await;
     let mut faults = manifests.faults.clone();
     let mut others = Vec::new();
     match judged {
@@ -60,8 +60,13 @@ pub async fn propose(
     Err(faulty(&manifests, faults, others))
 }
 
-fn read(session: &Session, files: &[PathBuf]) -> Result<Manifests, Report> {
-    load(files, &session.namespace).map_err(|error| {
+fn read(session: &Session, files: &[PathBuf], terms: &Terms) -> Result<Manifests, Report> {
+    let loaded = match load(files, &session.namespace) {
+        // A set whose last file is gone: what that would delete is shown, and refused by number.
+        Err(LoadError::Empty(_)) if terms.set.is_some() => Ok(Manifests::default()),
+        loaded => loaded,
+    };
+    loaded.map_err(|error| {
         let code = match error {
             LoadError::Missing(_)
             | LoadError::Address(_)

@@ -55,7 +55,7 @@ pub async fn run(session: &Session, args: GetArgs) -> Outcome {
             ),
         },
         Format::Name => items.iter().for_each(|item| session.output.line(name(named.kind, item))),
-        Format::Table | Format::Wide => {
+        _ => {
             if items.is_empty() {
                 session.output.note(nothing(named.kind, namespace));
                 return Ok(exit::DONE);
@@ -180,7 +180,7 @@ async fn watch(
             }
             Format::Json | Format::Yaml => session.output.next_document(&item),
             Format::Name => session.output.line(name(named.kind, &item)),
-            Format::Table | Format::Wide => {
+            _ => {
                 let view = View { now: session.now(), ..view };
                 let row = row(view, &item, gone);
                 print_row(session, row, first);

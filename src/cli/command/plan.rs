@@ -7,10 +7,11 @@ use devpocket_specs::plan::Plan;
 use serde_json::{Value, json};
 
 use super::files::{listed, propose, where_flags};
+use super::pruning::PruneArgs;
 use crate::cli::api::Api;
 use crate::cli::error::{Outcome, exit};
 use crate::cli::output::Format;
-use crate::cli::proposal::{self, Fate, Item, Proposal};
+use crate::cli::proposal::{self, Fate, Item, Proposal, Terms};
 use crate::cli::session::Session;
 use crate::cli::target::Named;
 
@@ -30,42 +31,66 @@ pub struct PlanArgs {
     /// Plan to take fields over that another manager owns
     #[arg(long, requires = "file")]
     force_conflicts: bool,
+    #[command(flatten)]
+    prune: PruneArgs,
 }
 
 pub async fn run(session: &Session, args: PlanArgs) -> Outcome {
     let api = session.api()?;
+    let terms: Terms = args.prune.terms(session, args.force_conflicts)?;
     let proposal = if args.file.is_empty() {
         stored(session, &api, &args.names).await?
     } else {
-        propose(session, &api, &args.file, args.force_conflicts).await?
+        propose(session, &api, &args.file, &terms).await?
     };
+    let refused = proposal::too_many(&proposal, terms.allowed, &call(session, &args, "plan")).err();
+    let exactly = exactly(session, &args, &proposal).filter(|_| refused.is_none());
     match session.output.format {
         Format::Json | Format::Yaml => {
             session.output.document(&proposal::document(&api, &proposal))
         }
+        Format::Markdown => {
+            let text = proposal::markdown(session, &api, &proposal, exactly.as_deref());
+            session.output.line(text.trim_end());
+        }
         _ => {
             proposal::show(session, &api, &proposal);
-            session.output.hint(closing(session, &args, &proposal));
+            if refused.is_none() {
+                session.output.hint(closing(&args, &proposal, exactly.as_deref()));
+            }
         }
+    }
+    if let Some(refused) = refused {
+        return Err(refused);
     }
     let differs = args.exit_code && !proposal.is_idle();
     Ok(if differs { exit::DIFFERENT } else { exit::DONE })
 }
 
-fn closing(session: &Session, args: &PlanArgs, proposal: &Proposal) -> String {
-    if proposal.is_idle() {
-        return "Nothing differs; there is nothing to do.".to_owned();
-    }
-    if args.file.is_empty() {
-        return "Nothing was changed. What does not wait is being done already.".to_owned();
-    }
+/// The call with another verb, without the number of deletions.
+fn call(session: &Session, args: &PlanArgs, verb: &str) -> String {
     let force = if args.force_conflicts { " --force-conflicts" } else { "" };
-    format!(
-        "Nothing was changed. Run exactly this: devpocket{} apply {}{force} --plan {}",
-        where_flags(session),
-        listed(&args.file),
-        proposal.shown_hash()
-    )
+    let (flags, files, prune) = (where_flags(session), listed(&args.file), args.prune.words());
+    format!("devpocket{flags} {verb} {files}{prune}{force}")
+}
+
+/// The command that does exactly what is shown, if anything is to be done by one.
+fn exactly(session: &Session, args: &PlanArgs, proposal: &Proposal) -> Option<String> {
+    let number = args.prune.number();
+    let call = || call(session, args, "apply");
+    let some = !proposal.is_idle() && !args.file.is_empty();
+    some.then(|| format!("{}{number} --plan {}", call(), proposal.shown_hash()))
+}
+
+fn closing(args: &PlanArgs, proposal: &Proposal, exactly: Option<&str>) -> String {
+    match exactly {
+        Some(exactly) => format!("Nothing was changed. Run exactly this: {exactly}"),
+        None if proposal.is_idle() => "Nothing differs; there is nothing to do.".to_owned(),
+        None if args.file.is_empty() => {
+            "Nothing was changed. What does not wait is being done already.".to_owned()
+        }
+        None => "Nothing was changed.".to_owned(),
+    }
 }
 
 /// The plans of environments as they are declared.
@@ -85,6 +110,8 @@ async fn stored(
             document: Value::Null,
             fate: Fate::Unchanged,
             differences: Vec::new(),
+            before: None,
+            after: Value::Null,
             spec: json!(null),
             environment: api.typed(environment).ok().map(Box::new),
             plan,

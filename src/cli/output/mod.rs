@@ -27,12 +27,14 @@ pub enum Format {
     Name,
     /// A table with more columns
     Wide,
+    /// For a comment under a pull request; of plan only
+    Markdown,
 }
 
 impl Format {
     /// One document for programs: no colour, no hints, errors as JSON.
     pub fn is_document(self) -> bool {
-        matches!(self, Format::Json | Format::Yaml)
+        matches!(self, Format::Json | Format::Yaml | Format::Markdown)
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use devpocket_specs::environment::Environment;
 use devpocket_specs::kind::Kind;
 use devpocket_specs::money::Money;
 use devpocket_specs::object::Key;
@@ -12,7 +11,8 @@ use futures::StreamExt;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Fate, Item, Proposal};
+use super::membership::Terms;
+use super::{Fate, Item, Proposal, prune};
 use crate::cli::api::{Api, ApiError, WriteOptions};
 use crate::cli::command::budget;
 use crate::cli::error::Report;
@@ -50,10 +50,10 @@ pub async fn build(
     session: &Session,
     api: &Api,
     wanted: &[Wanted],
-    force: bool,
+    terms: &Terms,
 ) -> Result<Result<Proposal, Vec<(usize, Status)>>, Report> {
     let created: BTreeSet<Key> = wanted.iter().map(|wanted| wanted.key.clone()).collect();
-    let asked = wanted.iter().map(|wanted| item(api, wanted, force, &created));
+    let asked = wanted.iter().map(|wanted| item(api, wanted, terms, &created));
     let answers: Vec<Result<Item, ApiError>> =
         futures::stream::iter(asked).buffered(AT_ONCE).collect().await;
     let mut items = Vec::new();
@@ -71,85 +71,141 @@ pub async fn build(
         return Ok(Err(refusals));
     }
     let installation = session.installation(api).await?;
-    let mut proposal = Proposal::of(items, installation);
-    price(session, api, &mut proposal).await?;
+    let pruned = prune::find(session, api, terms, &mut items, installation.as_ref()).await?;
+    let mut proposal = priced(session, api, Proposal::of(items, installation)).await?;
+    proposal.pruned = pruned;
     Ok(Ok(proposal))
 }
 
 async fn item(
     api: &Api,
     wanted: &Wanted,
-    force: bool,
+    terms: &Terms,
     created: &BTreeSet<Key>,
 ) -> Result<Item, ApiError> {
+    let before = match api.get(&wanted.key).await {
+        Ok(before) => Some(before),
+        Err(error) if error.is_not_found() => None,
+        Err(error) => return Err(error),
+    };
+    let document = terms.document(wanted, before.as_ref()).map_err(|status| ApiError::Refused {
+        status: Box::new(status),
+        code: 409,
+        request_id: None,
+    })?;
+    let wanted = Wanted { key: wanted.key.clone(), document };
     let answer = match wanted.key.kind {
-        Kind::Environment => environment(api, wanted, force).await,
-        _ => record(api, wanted, force).await,
+        Kind::Environment => environment(api, &wanted, before, terms.force).await,
+        _ => record(api, &wanted, before, terms.force).await,
     };
     match answer {
-        Err(ApiError::Refused { status, .. }) if waits_for(&status, created) => Ok(later(wanted)),
+        Err(ApiError::Refused { status, .. }) if waits_for(&status, created) => Ok(later(&wanted)),
         other => other,
     }
 }
 
-async fn environment(api: &Api, wanted: &Wanted, force: bool) -> Result<Item, ApiError> {
-    let before = api.find::<Environment>(&wanted.key.namespace, &wanted.key.name);
-    let (before, answer) =
-        futures::join!(before, api.plan_of(&wanted.key, &wanted.document, force));
-    let answer: Answer = serde_json::from_value(answer?).map_err(|error| ApiError::Foreign {
+async fn environment(
+    api: &Api,
+    wanted: &Wanted,
+    before: Option<Value>,
+    force: bool,
+) -> Result<Item, ApiError> {
+    let answer = api.plan_of(&wanted.key, &wanted.document, force).await?;
+    planned(api, wanted, before, answer)
+}
+
+/// An environment with what the server would do for it.
+pub fn planned(
+    api: &Api,
+    wanted: &Wanted,
+    before: Option<Value>,
+    answer: Value,
+) -> Result<Item, ApiError> {
+    let answer: Answer = serde_json::from_value(answer).map_err(|error| ApiError::Foreign {
         server: api.server().to_owned(),
         problem: error.to_string(),
     })?;
-    let fate = Fate::of(&answer.change);
-    let spec = answer.environment["spec"].clone();
-    let old = before?.map(|old| serde_json::to_value(&old.spec).unwrap_or_default());
+    let before = before.as_ref().map(content);
+    let after = content(&answer.environment);
     Ok(Item {
         key: wanted.key.clone(),
         document: wanted.document.clone(),
-        fate,
-        differences: old.map(|old| differences(&old, &spec)).unwrap_or_default(),
+        fate: Fate::of(&answer.change),
+        differences: before.as_ref().map(|old| changed(old, &after)).unwrap_or_default(),
+        spec: answer.environment["spec"].clone(),
         environment: Some(Box::new(api.typed(answer.environment)?)),
-        spec,
+        before,
+        after,
         plan: answer.plan,
         facts: answer.facts,
         planned: true,
     })
 }
 
-async fn record(api: &Api, wanted: &Wanted, force: bool) -> Result<Item, ApiError> {
+async fn record(
+    api: &Api,
+    wanted: &Wanted,
+    before: Option<Value>,
+    force: bool,
+) -> Result<Item, ApiError> {
     let options = WriteOptions { dry_run: true, force, ..WriteOptions::default() };
     let after = api.apply(&wanted.key, &wanted.document, &options).await?;
-    let before = match api.get(&wanted.key).await {
-        Ok(before) => Some(before),
-        Err(error) if error.is_not_found() => None,
-        Err(error) => return Err(error),
-    };
+    Ok(compared(wanted, before, &after))
+}
+
+/// A record that asks for nothing in the world.
+pub fn compared(wanted: &Wanted, before: Option<Value>, after: &Value) -> Item {
     let secret = wanted.key.kind == Kind::Secret;
-    let content = |value: &Value| {
-        let mut value = value.clone();
-        let metadata = value["metadata"].take();
-        value["labels"] = metadata["labels"].clone();
-        value["annotations"] = metadata["annotations"].clone();
-        value
-    };
-    let after = content(&after);
-    let (fate, differences) = match before.as_ref().map(content) {
+    let before = before.as_ref().map(content);
+    let after = content(after);
+    let (fate, differences) = match &before {
         None => (Fate::New, Vec::new()),
-        Some(before) if before == after => (Fate::Unchanged, Vec::new()),
+        Some(before) if *before == after => (Fate::Unchanged, Vec::new()),
         Some(_) if secret => (Fate::Changed, Vec::new()),
-        Some(before) => (Fate::Changed, differences(&before, &after)),
+        Some(before) => (Fate::Changed, differences(before, &after)),
     };
-    Ok(Item {
+    Item {
         key: wanted.key.clone(),
         document: wanted.document.clone(),
         fate,
         differences,
-        spec: after,
+        before,
+        spec: after.clone(),
+        after,
         environment: None,
         plan: Plan::default(),
         facts: Vec::new(),
         planned: false,
-    })
+    }
+}
+
+/// What somebody declared in a record: labels, annotations, and what the kind has.
+pub fn content(value: &Value) -> Value {
+    let mut value = value.clone();
+    let metadata = value["metadata"].take();
+    if let Some(members) = value.as_object_mut() {
+        members.retain(|name, _| !["apiVersion", "kind", "metadata", "status"].contains(&&**name));
+    }
+    for name in ["labels", "annotations"] {
+        if !metadata[name].is_null() {
+            value[name] = metadata[name].clone();
+        }
+    }
+    value
+}
+
+/// Differences of an environment: the fields of its spec by their bare names.
+fn changed(before: &Value, after: &Value) -> Vec<String> {
+    let flat = |content: &Value| {
+        let mut flat = content["spec"].clone();
+        for name in ["labels", "annotations"] {
+            if !content[name].is_null() {
+                flat[name] = content[name].clone();
+            }
+        }
+        flat
+    };
+    differences(&flat(before), &flat(after))
 }
 
 /// Whether the refusal is only about something the same call creates first.
@@ -196,12 +252,24 @@ fn later(wanted: &Wanted) -> Item {
         document: wanted.document.clone(),
         fate: Fate::New,
         differences: Vec::new(),
+        before: None,
+        after: content(&wanted.document),
         environment: None,
         spec,
         plan: Plan::of(steps),
         facts: Vec::new(),
         planned: false,
     }
+}
+
+/// The proposal with its prices.
+pub async fn priced(
+    session: &Session,
+    api: &Api,
+    mut proposal: Proposal,
+) -> Result<Proposal, Report> {
+    price(session, api, &mut proposal).await?;
+    Ok(proposal)
 }
 
 /// Prices of what the server could not plan, the day of the prices, and what is spent already.

@@ -3,7 +3,7 @@
 use devpocket_specs::money::Money;
 use devpocket_specs::plan::RiskClass;
 
-use super::{Fate, Proposal};
+use super::{Fate, Item, Proposal, release};
 use crate::cli::error::Report;
 use crate::cli::output::count;
 use crate::cli::question::{Ask, Given, consent};
@@ -17,13 +17,17 @@ pub fn ask(
     given: Given,
     command: &str,
 ) -> Result<bool, Report> {
-    let risky = proposal.steps().any(|step| step.class == RiskClass::DataRisk);
-    if risky {
-        let risky = proposal
-            .items
-            .iter()
-            .filter(|item| item.plan.steps.iter().any(|step| step.class == RiskClass::DataRisk));
-        let names: Vec<String> = risky.map(|item| short_name(&item.key)).collect();
+    let recoverable = release::until(session, proposal.installation.as_ref()).is_some();
+    let risky = |item: &&Item| {
+        // A disk that cannot come back is lost with its environment.
+        let lost = item.fate == Fate::Goes
+            && !recoverable
+            && item.environment.as_deref().is_some_and(release::releases);
+        lost || item.plan.steps.iter().any(|step| step.class == RiskClass::DataRisk)
+    };
+    let names: Vec<String> =
+        proposal.items.iter().filter(risky).map(|item| short_name(&item.key)).collect();
+    if !names.is_empty() {
         let question = format!("This may lose data of {}.", names.join(", "));
         let name = match names.as_slice() {
             [one] => one.rsplit('/').next().unwrap_or_default().to_owned(),
@@ -32,8 +36,34 @@ pub fn ask(
         let ask = Ask::Type { question: &question, name: &name };
         return consent(&session.output, &ask, given, command);
     }
-    let Some(question) = question(session, proposal) else { return Ok(true) };
-    consent(&session.output, &Ask::Yes(&question), given, command)
+    let questions = [question(session, proposal), deletions(session, proposal)];
+    let questions: Vec<String> = questions.into_iter().flatten().collect();
+    if questions.is_empty() {
+        return Ok(true);
+    }
+    consent(&session.output, &Ask::Yes(&questions.join(" ")), given, command)
+}
+
+/// `Delete env/old? Its disk can come back until tomorrow 14:05.`
+fn deletions(session: &Session, proposal: &Proposal) -> Option<String> {
+    let names: Vec<String> = proposal.going().map(|item| short_name(&item.key)).collect();
+    if names.is_empty() {
+        return None;
+    }
+    let released = proposal
+        .going()
+        .filter(|item| item.environment.as_deref().is_some_and(release::releases))
+        .count();
+    let until = release::until(session, proposal.installation.as_ref());
+    let disks = match until.filter(|_| released > 0) {
+        Some(until) => {
+            let until = session.output.words.moment(until, session.now());
+            let whose = if released == 1 { "Its disk" } else { "Their disks" };
+            format!(" {whose} can come back until {until}.")
+        }
+        None => String::new(),
+    };
+    Some(format!("Delete {}?{disks}", names.join(", ")))
 }
 
 /// What is bought, or interrupted. Nothing that can be undone without a trace is asked about.

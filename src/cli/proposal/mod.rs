@@ -9,12 +9,19 @@
 //! hash is another one; each write then carries the environment's own hash, and the server refuses
 //! where the world has moved in between.
 //!
+//! With `--prune` what goes is in it too: its uid, what becomes of its machine, and the hash of its
+//! plan ([`prune`]).
+//!
 //! # Caveats
 //! An environment whose namespace or template is created by the same call cannot be planned by the
 //! server yet: its purchase is shown from the catalogue, and its write carries no hash.
 
 mod build;
 mod consent;
+mod markdown;
+mod membership;
+mod prune;
+pub mod release;
 mod send;
 mod show;
 mod stale;
@@ -31,6 +38,9 @@ use sha2::{Digest, Sha256};
 
 pub use build::{Wanted, build};
 pub use consent::ask;
+pub use markdown::markdown;
+pub use membership::{Set, Terms};
+pub use prune::{Pruned, too_many};
 pub use send::{Manner, send};
 pub use show::{document, show};
 pub use stale::stale;
@@ -44,6 +54,8 @@ pub enum Fate {
     New,
     Changed,
     Unchanged,
+    /// Its file is gone, and its set deletes it.
+    Goes,
 }
 
 impl Fate {
@@ -55,18 +67,32 @@ impl Fate {
             _ => Fate::Changed,
         }
     }
+
+    /// As programs read it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Fate::New => "new",
+            Fate::Changed => "changed",
+            Fate::Unchanged => "unchanged",
+            Fate::Goes => "deleted",
+        }
+    }
 }
 
 /// One document and what it would do.
 #[derive(Clone, Debug)]
 pub struct Item {
     pub key: Key,
-    /// As it is sent.
+    /// As it is sent; of what goes, as it is.
     pub document: Value,
     pub fate: Fate,
     /// `size vps-20-nvme → vps-30-nvme`
     pub differences: Vec<String>,
-    /// As it would be stored; absent where it cannot be known yet.
+    /// What is declared in the record as it is, and as it would be: labels, annotations, and what
+    /// the kind has. Without what the server fills in beside it.
+    pub before: Option<Value>,
+    pub after: Value,
+    /// What the hash covers: the `spec` as it would be stored.
     pub spec: Value,
     pub environment: Option<Box<Environment>>,
     pub plan: Plan,
@@ -103,13 +129,15 @@ pub struct Proposal {
     pub prices_of: Option<Date>,
     /// Spent and promised this month.
     pub committed: Option<Money>,
+    /// Where the files are a set that deletes what they no longer hold.
+    pub pruned: Option<Pruned>,
 }
 
 impl Proposal {
     /// A proposal of these items, with its hash.
     pub fn of(items: Vec<Item>, installation: Option<Installation>) -> Proposal {
         let hash = hash(&items);
-        Proposal { items, hash, installation, prices_of: None, committed: None }
+        Proposal { items, hash, installation, prices_of: None, committed: None, pruned: None }
     }
 
     pub fn steps(&self) -> impl Iterator<Item = &Step> {

@@ -1,6 +1,8 @@
-//! Carries a proposal out: first what others refer to, then the environments.
+//! Carries a proposal out: first what others refer to, then the environments, and what goes last:
+//! whatever fails before leaves everything where it is.
 
 use devpocket_specs::kind::Kind;
+use devpocket_specs::object::Key;
 use devpocket_specs::plan::{Plan, RiskClass};
 use serde_json::{Value, json};
 
@@ -19,16 +21,26 @@ pub struct Manner {
     pub given: Given,
 }
 
-/// Writes every record that differs and gives the consent that was asked for. Returns the records.
+/// What was done.
+#[derive(Debug, Default)]
+pub struct Written {
+    pub records: Vec<Value>,
+    pub deleted: Vec<Key>,
+}
+
+/// Writes every record that differs, gives the consent that was asked for, and deletes what goes.
 pub async fn send(
     session: &Session,
     api: &Api,
     proposal: &Proposal,
     manner: Manner,
-) -> Result<Vec<Value>, Report> {
-    let mut order: Vec<&Item> = proposal.items.iter().collect();
+) -> Result<Written, Report> {
+    let (mut going, mut order): (Vec<&Item>, Vec<&Item>) =
+        proposal.items.iter().partition(|item| item.fate == Fate::Goes);
     order.sort_by_key(|item| rank(item.key.kind));
-    let mut written = Vec::new();
+    // What refers to others goes before them.
+    going.sort_by_key(|item| std::cmp::Reverse(rank(item.key.kind)));
+    let mut written = Written::default();
     let mut names = Vec::new();
     for item in order {
         let sent = one(session, api, item, manner).await;
@@ -36,9 +48,37 @@ pub async fn send(
         if item.fate != Fate::Unchanged {
             names.push(short_name(&item.key));
         }
-        written.push(value);
+        written.records.push(value);
+    }
+    for item in going {
+        let gone = delete(session, api, item).await;
+        gone.map_err(|report| report.so_far(&so_far(&names)))?;
+        names.push(format!("the deletion of {}", short_name(&item.key)));
+        written.deleted.push(item.key.clone());
     }
     Ok(written)
+}
+
+/// Exactly this object and, for an environment, exactly this plan.
+async fn delete(session: &Session, api: &Api, item: &Item) -> Result<(), Report> {
+    let uid = item.document["metadata"]["uid"].as_str();
+    let plan_hash = item.is_environment().then(|| item.plan.hash.clone());
+    let options = WriteOptions { plan_hash, ..WriteOptions::default() };
+    match api.delete(&item.key, uid, &options).await {
+        Ok(_) => Ok(()),
+        // Somebody else was faster: it is gone, as it shall be.
+        Err(error) if error.is_not_found() => Ok(()),
+        Err(error) => Err(failed(session, item, &error)),
+    }
+}
+
+fn failed(session: &Session, item: &Item, error: &ApiError) -> Report {
+    match error {
+        ApiError::Refused { status, request_id, .. } => {
+            refusal::refused(status, request_id.as_deref()).about(&short_name(&item.key))
+        }
+        _ => session.report(error),
+    }
 }
 
 /// What others refer to comes first.
@@ -60,13 +100,7 @@ fn so_far(done: &[String]) -> String {
 }
 
 async fn one(session: &Session, api: &Api, item: &Item, manner: Manner) -> Result<Value, Report> {
-    let name = short_name(&item.key);
-    let failed = |error: ApiError| match &error {
-        ApiError::Refused { status, request_id, .. } => {
-            refusal::refused(status, request_id.as_deref()).about(&name)
-        }
-        _ => session.report(&error),
-    };
+    let failed = |error: ApiError| failed(session, item, &error);
     let options = WriteOptions {
         dry_run: false,
         force: manner.force,
@@ -84,7 +118,7 @@ async fn one(session: &Session, api: &Api, item: &Item, manner: Manner) -> Resul
 
 /// Consent to the steps the person has seen, as far as it was given; a step that was not in the
 /// plan shown is never approved.
-async fn approve(api: &Api, item: &Item, given: Given) -> Result<(), ApiError> {
+pub async fn approve(api: &Api, item: &Item, given: Given) -> Result<(), ApiError> {
     if item.unapproved().next().is_none() {
         return Ok(());
     }

@@ -5,7 +5,7 @@ use devpocket_specs::money::Money;
 use devpocket_specs::plan::{RiskClass, Step};
 use serde_json::{Value, json};
 
-use super::{Fate, Item, Proposal};
+use super::{Fate, Item, Proposal, release};
 use crate::cli::api::Api;
 use crate::cli::output::{Ink, Sign, Style, count};
 use crate::cli::session::{Session, account_name};
@@ -26,10 +26,18 @@ pub fn show(session: &Session, api: &Api, proposal: &Proposal) {
     let style = output.out;
     let account = session.account_words(api, proposal.installation.as_ref());
     output.line(format!("Plan {}  {}  {account}", proposal.shown_hash(), subject(proposal)));
-    for item in proposal.items.iter().filter(|item| !item.is_idle()) {
+    for item in proposal.items.iter().filter(|item| !item.is_idle() && item.fate != Fate::Goes) {
         for line in item_lines(item, &style) {
             output.line(output.words.local_times(&line, session.now()));
         }
+    }
+    for item in proposal.going() {
+        for line in going_lines(session, item, proposal) {
+            output.line(output.words.local_times(&line, session.now()));
+        }
+    }
+    for line in set_lines(proposal, &style) {
+        output.line(line);
     }
     let idle = proposal.items.iter().filter(|item| item.is_idle()).count();
     if idle > 0 {
@@ -41,14 +49,57 @@ pub fn show(session: &Session, api: &Api, proposal: &Proposal) {
 }
 
 /// `40 environments`, `1 new`, `2 environments and 1 other`.
-fn subject(proposal: &Proposal) -> String {
-    let environments = proposal.items.iter().filter(|item| item.is_environment()).count();
-    let others = proposal.items.len() - environments;
-    match (environments, others) {
+pub(super) fn subject(proposal: &Proposal) -> String {
+    let going = proposal.going().count();
+    let held = proposal.items.iter().filter(|item| item.fate != Fate::Goes);
+    let environments = held.filter(|item| item.is_environment()).count();
+    let others = proposal.items.len() - going - environments;
+    let held = match (environments, others) {
         (_, 0) => count(environments, "environment"),
         (0, _) => count(others, "object"),
         _ => format!("{} and {}", count(environments, "environment"), count(others, "other")),
+    };
+    match going {
+        0 => held,
+        1 => format!("{held}, 1 goes"),
+        _ => format!("{held}, {going} go"),
     }
+}
+
+/// `- env/old  releases vmi2563140, paid until 2026-12-22`, and what becomes of the disk.
+fn going_lines(session: &Session, item: &Item, proposal: &Proposal) -> Vec<String> {
+    let style = session.output.out;
+    let until = release::until(session, proposal.installation.as_ref());
+    let (what, disk) = match &item.environment {
+        Some(environment) => release::released(session, environment, until),
+        None => (String::new(), String::new()),
+    };
+    let name = style.paint(Ink::Bold, &short_name(&item.key));
+    let mut lines =
+        vec![format!("{} {name}  {what}", style.sign(Sign::Goes)).trim_end().to_owned()];
+    if !disk.is_empty() {
+        lines.push(format!("    {disk}"));
+    }
+    for hold in item.plan.steps.iter().filter_map(|step| step.hold.as_ref()) {
+        lines.push(format!("    {} {}", style.sign(Sign::Waits), hold.message));
+    }
+    lines
+}
+
+/// What a set neither made nor deletes, so that nobody wonders.
+fn set_lines(proposal: &Proposal, style: &Style) -> Vec<String> {
+    let Some(pruned) = &proposal.pruned else { return Vec::new() };
+    let set = pruned.set.name();
+    let sign = style.sign(Sign::Unchanged);
+    let kept = pruned
+        .kept
+        .iter()
+        .map(|(key, why)| format!("{sign} {}  stays without a file: {why}", short_name(key)));
+    let outside = pruned.outside.iter().map(|key| {
+        let name = short_name(key);
+        format!("{sign} {name}  was not made by set {set} and stays outside of it (--adopt)")
+    });
+    kept.chain(outside).collect()
 }
 
 fn item_lines(item: &Item, style: &Style) -> Vec<String> {
@@ -56,6 +107,7 @@ fn item_lines(item: &Item, style: &Style) -> Vec<String> {
         Fate::New => Sign::New,
         Fate::Changed => Sign::Changes,
         Fate::Unchanged => Sign::Unchanged,
+        Fate::Goes => Sign::Goes,
     };
     let name = style.paint(Ink::Bold, &short_name(&item.key));
     let what = match (&item.environment, item.fate) {
@@ -125,14 +177,27 @@ fn currency(step: &Step) -> String {
     known.map_or_else(|| "EUR".to_owned(), |money| money.currency.clone())
 }
 
+/// Amounts in a sentence, each in its currency.
+pub(super) fn amounts(amounts: &[Money], signed: bool) -> String {
+    let shown = amounts.iter().map(|a| if signed { a.signed() } else { a.to_string() });
+    shown.collect::<Vec<_>>().join(" and ")
+}
+
+/// `env/shop step 1`, each step that lacks consent.
+pub(super) fn waiting(proposal: &Proposal) -> Vec<String> {
+    let waits = proposal.items.iter().flat_map(|item| {
+        let numbered = item.plan.steps.iter().enumerate();
+        numbered
+            .filter(|(_, step)| step.fingerprint.is_some() && !step.approved)
+            .map(|(index, _)| format!("{} step {}", short_name(&item.key), index + 1))
+    });
+    waits.collect()
+}
+
 /// What is due, what changes each month, the budget, and what waits.
 fn totals(proposal: &Proposal) -> Vec<String> {
     let mut lines = Vec::new();
-    let amounts = |amounts: Vec<Money>, signed: bool| {
-        let shown = amounts.iter().map(|a| if signed { a.signed() } else { a.to_string() });
-        shown.collect::<Vec<_>>().join(" and ")
-    };
-    let (due, monthly) = (amounts(proposal.due(), false), amounts(proposal.monthly(), true));
+    let (due, monthly) = (amounts(&proposal.due(), false), amounts(&proposal.monthly(), true));
     if !due.is_empty() || !monthly.is_empty() {
         let due = if due.is_empty() { "nothing".to_owned() } else { due };
         let monthly =
@@ -140,23 +205,14 @@ fn totals(proposal: &Proposal) -> Vec<String> {
         let day = proposal.prices_of.map(|day| format!(", prices of {day}")).unwrap_or_default();
         lines.push(format!("Due now {due}{monthly}, net{day}{}.", budget(proposal)));
     }
-    let waits: Vec<String> = proposal
-        .items
-        .iter()
-        .flat_map(|item| {
-            let numbered = item.plan.steps.iter().enumerate();
-            numbered
-                .filter(|(_, step)| step.fingerprint.is_some() && !step.approved)
-                .map(|(index, _)| format!("{} step {}", short_name(&item.key), index + 1))
-        })
-        .collect();
+    let waits = waiting(proposal);
     if !waits.is_empty() {
         lines.push(format!("Waits for approval: {}.", waits.join(", ")));
     }
     lines
 }
 
-fn budget(proposal: &Proposal) -> String {
+pub(super) fn budget(proposal: &Proposal) -> String {
     let installation = proposal.installation.as_ref();
     match (installation.map(|i| i.spec.monthly_budget.as_ref()), &proposal.committed) {
         (Some(Some(budget)), Some(committed)) => {
@@ -180,17 +236,13 @@ pub fn document(api: &Api, proposal: &Proposal) -> Value {
                 "kind": item.key.kind.info().name,
                 "namespace": item.key.namespace,
                 "name": item.key.name,
-                "change": match item.fate {
-                    Fate::New => "new",
-                    Fate::Changed => "changed",
-                    Fate::Unchanged => "unchanged",
-                },
+                "change": item.fate.word(),
                 "differences": item.differences,
                 "plan": item.plan,
             })
         })
         .collect();
-    json!({
+    let mut document = json!({
         "hash": proposal.hash,
         "server": api.server(),
         "account": account.map(account_name),
@@ -199,5 +251,15 @@ pub fn document(api: &Api, proposal: &Proposal) -> Value {
         "due": proposal.due(),
         "monthly": proposal.monthly(),
         "pricesOf": proposal.prices_of,
-    })
+    });
+    if let Some(pruned) = &proposal.pruned {
+        let kept = pruned.kept.iter().map(|(key, why)| json!({"object": key, "because": why}));
+        document["set"] = json!({
+            "name": pruned.set.name(),
+            "members": pruned.members,
+            "kept": kept.collect::<Vec<_>>(),
+            "outside": pruned.outside,
+        });
+    }
+    document
 }
