@@ -21,6 +21,8 @@ mod durable;
 mod fuzz;
 #[path = "simulator/independent.rs"]
 mod independent;
+#[path = "simulator/life.rs"]
+mod life;
 #[path = "simulator/live.rs"]
 mod live;
 #[path = "simulator/lost.rs"]

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use super::{memory, watch};
+use super::{memory, model, watch};
 
 /// Begins the arguments of a child.
 const MARK: &str = "--child";
@@ -14,6 +14,8 @@ pub enum Task {
     Watchers { url: String, count: usize, after: u64 },
     /// Holds what a replica holds, and tells how much memory that takes.
     Replica { database: String },
+    /// Serves a simulated account of so many machines.
+    Simulator { instances: usize },
 }
 
 impl Task {
@@ -27,6 +29,10 @@ impl Task {
             [mark, name, database] if mark == MARK && name == "replica" => {
                 Some(Task::Replica { database: database.clone() })
             }
+            [mark, name, instances] if mark == MARK && name == "simulator" => {
+                let instances = instances.parse().expect("a number of instances");
+                Some(Task::Simulator { instances })
+            }
             _ => None,
         }
     }
@@ -35,6 +41,7 @@ impl Task {
         match self {
             Task::Watchers { url, count, after } => watch::watch(&url, count, after),
             Task::Replica { database } => memory::replica(&database),
+            Task::Simulator { instances } => model::serve(instances),
         }
     }
 
@@ -47,6 +54,9 @@ impl Task {
             }
             Task::Replica { database } => {
                 arguments.extend(["replica".to_owned(), database.clone()]);
+            }
+            Task::Simulator { instances } => {
+                arguments.extend(["simulator".to_owned(), instances.to_string()]);
             }
         }
         arguments

@@ -16,6 +16,7 @@ mod idle;
 mod latency;
 mod list;
 mod memory;
+mod model;
 mod objects;
 mod pass;
 mod postgres;
@@ -28,8 +29,8 @@ mod writes;
 use table::{Row, Scale};
 
 /// What can be measured, by name.
-const FIGURES: [&str; 8] =
-    ["writes", "watch", "list", "pass", "memory", "latency", "queue", "idle"];
+const FIGURES: [&str; 9] =
+    ["writes", "watch", "list", "pass", "memory", "latency", "queue", "idle", "model"];
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
@@ -70,6 +71,7 @@ fn measure(name: &str, scale: Scale) -> Vec<Row> {
         "memory" => memory::measure(scale),
         "latency" => latency::measure(scale),
         "queue" => queue::measure(scale),
+        "model" => model::measure(scale),
         _ => idle::measure(scale),
     }
 }

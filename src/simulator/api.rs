@@ -163,6 +163,11 @@ async fn deliver(api: &Api, line: &Line, reply: &Reply, path: &str, query: &str)
             line.cut();
             whole(letter)
         }
+        Delivery::Stalled => stall(letter, 0, api.stop.clone()),
+        Delivery::Half => {
+            let half = letter.bytes.len() / 2;
+            stall(letter, half, api.stop.clone())
+        }
         Delivery::Truncated => {
             let length = letter.bytes.len();
             let start = Bytes::copy_from_slice(&letter.bytes[..length / 2]);
@@ -176,6 +181,23 @@ async fn deliver(api: &Api, line: &Line, reply: &Reply, path: &str, query: &str)
 fn whole(mut letter: Letter) -> Response {
     let bytes = std::mem::take(&mut letter.bytes);
     letter.response(Body::from(bytes))
+}
+
+/// The headers and the first bytes; the rest never comes.
+fn stall(mut letter: Letter, first: usize, stop: CancellationToken) -> Response {
+    let bytes = std::mem::take(&mut letter.bytes);
+    let length = bytes.len();
+    let start = stream::iter((first > 0).then(|| Ok(Bytes::copy_from_slice(&bytes[..first]))));
+    let silence = stream::once(async move {
+        tokio::select! {
+            () = tokio::time::sleep(HANG_LIMIT) => {}
+            () = stop.cancelled() => {}
+        }
+        Err(std::io::Error::from(std::io::ErrorKind::TimedOut))
+    });
+    let mut response = letter.response(Body::from_stream(start.chain(silence)));
+    response.headers_mut().insert(CONTENT_LENGTH, length.into());
+    response
 }
 
 /// The whole reply, a few bytes at a time.

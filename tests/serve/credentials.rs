@@ -176,3 +176,29 @@ async fn a_silent_contabo_is_one_condition_and_one_event_and_ready_keeps_its_val
     assert_eq!(serve.metric("devpocket_contabo_reachable", "").await, 1.0);
     assert_eq!(world.purchases().await, 1);
 }
+
+/// Answers that begin and never end: headers and nothing, half a body and nothing.
+#[tokio::test]
+async fn answers_that_never_end_are_given_up_and_cost_nothing() {
+    let (mut world, _database) = World::empty().await;
+    world.set("CONTABO_TIMEOUT_SECONDS", "2");
+    let mut serve = world.leading().await;
+    serve.create("demo").await;
+    serve.ready("demo").await;
+    for how in ["hang", "stalled", "half"] {
+        let stall = json!({"on": "reads", "kind": "lose", "how": how});
+        world.control.arm(&serde_json::from_value(stall).unwrap()).await.unwrap();
+        let message = condition(&serve, ConditionStatus::False, "ContaboSilent").await;
+        assert!(message.contains("no answer in time"), "{how}: {message}");
+        let (code, _) = serve.get("/health/live").await;
+        assert_eq!(code, 200, "{how}");
+        let during = serve.environment("demo").await.unwrap();
+        assert!(crate::world::is_ready(&during), "{how}: {during:?}");
+        world.control.disarm_all().await.unwrap();
+        condition(&serve, ConditionStatus::True, "").await;
+    }
+    assert!(serve.process.is_running());
+    serve.create("next").await;
+    serve.ready("next").await;
+    assert_eq!(world.purchases().await, 2);
+}

@@ -31,6 +31,11 @@ impl Pair {
     }
 
     pub async fn with(settings: Settings) -> Pair {
+        Pair::waiting(settings, READ_TIMEOUT).await
+    }
+
+    /// With a client that waits so long for the answer to a read.
+    pub async fn waiting(settings: Settings, patience: Duration) -> Pair {
         let clock = SystemClock::new();
         let config = SimulatorConfig::in_memory(settings, clock.clone().into());
         let simulator = Simulator::start(config).await.unwrap();
@@ -45,7 +50,7 @@ impl Pair {
                 password: Sensitive::new(API_PASSWORD),
             },
             simulated: true,
-            patience: READ_TIMEOUT,
+            patience,
         };
         let client =
             ContaboClient::new(config, Arc::new(clock.clone()), Arc::new(RandomIds)).unwrap();

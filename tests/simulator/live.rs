@@ -1,11 +1,15 @@
-//! The same descriptions against the real API, for a person with credentials. It only reads: every
-//! request is a GET, and nothing here can be made to buy. Never in CI.
+//! The same descriptions against the real API, for a person with credentials. It only reads, unless
+//! that person allows it to buy one machine. Never in CI.
 
+use super::life;
 use super::openapi::{Document, Violation, published, relied};
 use super::*;
 
 const API: &str = "https://api.contabo.com";
 const AUTH: &str = "https://auth.contabo.com/auth/realms/contabo/protocol/openid-connect/token";
+/// What allows a purchase, and what it has to say: a person types it, no script has it by chance.
+const ALLOW: &str = "CONTABO_ALLOW_PURCHASES";
+const ALLOWED: &str = "one machine for one month";
 /// Lists that every account has, though they may be empty.
 const LISTS: [&str; 10] = [
     "/v1/compute/instances?size=5",
@@ -27,15 +31,30 @@ fn variable(name: &str) -> String {
 /// Pauses between requests, so that nobody is throttled for looking.
 const PAUSE: Duration = Duration::from_secs(1);
 
-struct Account {
+/// Whether anything but a GET may be sent: said in the switch's own words, and not in CI.
+fn may_buy(switch: Option<&str>, ci: Option<&str>) -> Result<bool, String> {
+    match (switch, ci) {
+        (_, Some("true")) => Err("never in CI: it reads a real account".to_owned()),
+        (None, _) => Ok(false),
+        (Some(said), _) if said == ALLOWED => Ok(true),
+        (Some(said), _) => Err(format!("{ALLOW} is {said:?}; only {ALLOWED:?} allows a purchase")),
+    }
+}
+
+/// An account at an address, and what may be done to it.
+pub struct Account {
     http: reqwest::Client,
-    token: String,
+    api: String,
+    auth: String,
+    values: Vec<(&'static str, String)>,
+    token: tokio::sync::Mutex<String>,
+    pause: Duration,
+    may_change: bool,
 }
 
 impl Account {
-    async fn sign_in() -> Account {
-        devpocket::crypto::install_provider();
-        let http = reqwest::Client::builder().timeout(Duration::from_secs(30)).build().unwrap();
+    /// The real one of the variables.
+    async fn real(may_change: bool) -> Account {
         let values = [
             ("grant_type", "password".to_owned()),
             ("client_id", variable("CONTABO_CLIENT_ID")),
@@ -43,34 +62,105 @@ impl Account {
             ("username", variable("CONTABO_USERNAME")),
             ("password", variable("CONTABO_PASSWORD")),
         ];
-        let reply = http.post(AUTH).form(&values).send().await.expect("the sign-in answers");
-        assert_eq!(reply.status(), 200, "the credentials are accepted");
-        let reply: Value = reply.json().await.expect("the sign-in answers JSON");
-        let token = reply["access_token"].as_str().expect("a token").to_owned();
-        Account { http, token }
+        Account::new(API.to_owned(), AUTH.to_owned(), values.into(), PAUSE, may_change).await
     }
 
-    /// Status and JSON of a read; there is no other kind of request here.
-    async fn read(&self, path: &str) -> (u16, Value) {
-        tokio::time::sleep(PAUSE).await;
-        let request = self.http.get(format!("{API}{path}")).bearer_auth(&self.token);
-        let request = request.header("x-request-id", Uuid::new_v4().to_string());
-        let reply = request.send().await.unwrap_or_else(|error| panic!("{path}: {error}"));
+    /// A simulated one.
+    pub async fn simulated(simulator: &Simulator, may_change: bool) -> Account {
+        let values = password_grant().map(|(name, value)| (name, value.to_owned()));
+        let (api, auth) = (simulator.api_url(), simulator.auth_url());
+        Account::new(api, auth, values.into(), Duration::ZERO, may_change).await
+    }
+
+    async fn new(
+        api: String,
+        auth: String,
+        values: Vec<(&'static str, String)>,
+        pause: Duration,
+        may_change: bool,
+    ) -> Account {
+        devpocket::crypto::install_provider();
+        let http = reqwest::Client::builder().timeout(Duration::from_secs(30)).build().unwrap();
+        let token = tokio::sync::Mutex::default();
+        let account = Account { http, api, auth, values, token, pause, may_change };
+        account.sign_in().await;
+        account
+    }
+
+    async fn sign_in(&self) {
+        let reply = self.http.post(&self.auth).form(&self.values).send().await;
+        let reply = reply.expect("the sign-in answers");
+        assert_eq!(reply.status(), 200, "the credentials are accepted");
+        let reply: Value = reply.json().await.expect("the sign-in answers JSON");
+        *self.token.lock().await = reply["access_token"].as_str().expect("a token").to_owned();
+    }
+
+    /// Status and JSON of a read.
+    pub async fn read(&self, path: &str) -> (u16, Value) {
+        self.send("GET", path, None, Uuid::new_v4()).await
+    }
+
+    /// Status and JSON of any request. One that could change something is not sent unless a person
+    /// allowed it. A token that expired is answered before anything is done.
+    pub async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+        id: Uuid,
+    ) -> (u16, Value) {
+        assert!(method == "GET" || self.may_change, "{method} {path}: nobody allowed a change");
+        let first = self.send_once(method, path, body, id).await;
+        if first.0 != 401 {
+            return first;
+        }
+        self.sign_in().await;
+        self.send_once(method, path, body, id).await
+    }
+
+    async fn send_once(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+        id: Uuid,
+    ) -> (u16, Value) {
+        tokio::time::sleep(self.pause).await;
+        let request = self.http.request(method.parse().unwrap(), format!("{}{path}", self.api));
+        let token = self.token.lock().await.clone();
+        let mut request = request.bearer_auth(token).header("x-request-id", id.to_string());
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let reply = request.send().await.unwrap_or_else(|error| panic!("{method} {path}: {error}"));
         let status = reply.status().as_u16();
         (status, reply.json().await.unwrap_or(Value::Null))
     }
 }
 
-fn told(document: &Document, path: &str, status: u16, reply: &Value) -> Vec<Violation> {
+pub fn told(
+    document: &Document,
+    method: &str,
+    path: &str,
+    status: u16,
+    reply: &Value,
+) -> Vec<Violation> {
     let bare = path.split('?').next().unwrap_or("");
-    document.reply("GET", bare, status, Some(reply))
+    document.reply(method, bare, status, Some(reply).filter(|reply| !reply.is_null()))
+}
+
+fn allowed() -> bool {
+    let variable = |name| std::env::var(name).ok();
+    may_buy(variable(ALLOW).as_deref(), variable("CI").as_deref())
+        .unwrap_or_else(|no| panic!("{no}"))
 }
 
 #[tokio::test]
 #[ignore = "reads a real account: set CONTABO_CLIENT_ID, _CLIENT_SECRET, _USERNAME, _PASSWORD"]
 async fn the_real_api_answers_as_relied_on() {
-    assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "never in CI");
-    let account = Account::sign_in().await;
+    allowed();
+    // Whatever is allowed: this one reads.
+    let account = Account::real(false).await;
     let mut wrong = Vec::new();
     let mut paths: Vec<String> = LISTS.map(str::to_owned).to_vec();
     let (_, instances) = account.read(LISTS[0]).await;
@@ -80,13 +170,72 @@ async fn the_real_api_answers_as_relied_on() {
     }
     for path in &paths {
         let (status, reply) = account.read(path).await;
-        wrong.extend(told(relied(), path, status, &reply));
+        wrong.extend(told(relied(), "GET", path, status, &reply));
         // What is only documented otherwise is told, and breaks nothing.
-        for violation in published().map_or_else(Vec::new, |all| told(all, path, status, &reply)) {
+        let documented =
+            published().map_or_else(Vec::new, |all| told(all, "GET", path, status, &reply));
+        for violation in documented {
             eprintln!("not as documented: {violation}");
         }
     }
     assert!(wrong.is_empty(), "not as relied on: {wrong:#?}");
     let (status, _) = account.read("/v1/compute/instances/1").await;
     assert!(matches!(status, 403 | 404), "a machine that is not ours: {status}");
+}
+
+#[tokio::test]
+#[ignore = "BUYS a machine for a month: set CONTABO_ALLOW_PURCHASES='one machine for one month' too"]
+async fn a_real_machine_lives_as_relied_on() {
+    assert!(allowed(), "set {ALLOW}={ALLOWED:?} if one machine may be bought");
+    let account = Account::real(true).await;
+    let product = std::env::var("CONTABO_TEST_PRODUCT").unwrap_or_else(|_| "V91".to_owned());
+    let wrong = life::lived(&account, &product, life::REAL_PATIENCE, async || {
+        tokio::time::sleep(Duration::from_secs(15)).await;
+    })
+    .await;
+    assert!(wrong.is_empty(), "not as relied on: {wrong:#?}");
+}
+
+/// The same life, on the simulator: so the one that costs money is not tried for the first time there.
+#[tokio::test]
+async fn a_simulated_machine_lives_as_relied_on_and_is_cancelled_whatever_happens() {
+    let world = World::start().await;
+    let account = Account::simulated(&world.simulator, true).await;
+    let clock = world.clock.clone();
+    let wait = async || clock.advance(SignedDuration::from_secs(15));
+    let wrong = life::lived(&account, "V91", life::REAL_PATIENCE, wait).await;
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    let ledger = world.control.ledger().await.unwrap();
+    assert_eq!((ledger.entries.len(), ledger.total_cents), (1, 550), "one machine for one month");
+    let cancelled = |instances: &[devpocket_controllers::sim::contabo::Instance]| {
+        instances.iter().all(|instance| instance.facts.cancel_date.is_some())
+    };
+    assert!(cancelled(&world.control.instances().await.unwrap()));
+
+    // A machine that never gets ready is told, and cancelled all the same.
+    let stuck = json!({"on": "create-instance", "kind": "order", "outcome": "stuck-provisioning"});
+    world.control.arm(&serde_json::from_value(stuck).unwrap()).await.unwrap();
+    let account = Account::simulated(&world.simulator, true).await;
+    let wrong = life::lived(&account, "V91", Duration::from_secs(60), wait).await;
+    assert!(wrong.iter().any(|line| line.contains("running")), "{wrong:#?}");
+    assert!(cancelled(&world.control.instances().await.unwrap()));
+}
+
+#[test]
+fn a_purchase_is_allowed_in_words_and_never_in_ci() {
+    assert_eq!(may_buy(None, None), Ok(false));
+    assert_eq!(may_buy(Some(ALLOWED), None), Ok(true));
+    for said in ["", "1", "true", "yes"] {
+        assert!(may_buy(Some(said), None).unwrap_err().contains(ALLOWED), "{said}");
+    }
+    assert!(may_buy(Some(ALLOWED), Some("true")).is_err());
+    assert!(may_buy(None, Some("true")).is_err());
+}
+
+#[tokio::test]
+#[should_panic(expected = "nobody allowed a change")]
+async fn without_the_switch_nothing_but_a_get_is_sent() {
+    let world = World::start().await;
+    let account = Account::simulated(&world.simulator, false).await;
+    account.send("POST", "/v1/compute/instances", Some(&order("x")), Uuid::new_v4()).await;
 }

@@ -205,7 +205,19 @@ async fn a_change_is_unknown_unless_contabo_said_what_became_of_it() {
     let pair = Pair::start().await;
     let stage = stage(&pair).await;
     let state = pair.control.state().await.unwrap();
-    let flavours = ["reset", "hang", "500", "502", "504", "truncated", "mistyped", "429", "429:5"];
+    let flavours = [
+        "reset",
+        "hang",
+        "stalled",
+        "half",
+        "500",
+        "502",
+        "504",
+        "truncated",
+        "mistyped",
+        "429",
+        "429:5",
+    ];
     for what in CHANGES {
         let mut kinds: Vec<FaultKind> = Vec::new();
         for how in flavours.iter().map(|flavour| flavour.parse().unwrap()) {
@@ -279,6 +291,29 @@ async fn a_read_that_is_not_answered_is_no_evidence() {
         assert_eq!(class(&outcome), Class::Done, "{what}: slow and whole: {outcome:?}");
     }
     judge_requests(&pair.tap.requests());
+}
+
+/// No byte; headers and no more; half a body and no more. With an effect or without, since a read has
+/// none: nothing is known, and the wait has an end.
+#[tokio::test]
+async fn a_read_whose_answer_never_ends_is_given_up_in_time() {
+    let pair = Pair::waiting(Settings::prompt(), PATIENCE).await;
+    let stage = stage(&pair).await;
+    let state = pair.control.state().await.unwrap();
+    for what in READS {
+        for how in [Failure::Hang, Failure::Stalled, Failure::Half] {
+            for kind in [FaultKind::Lose { how }, FaultKind::Fail { how }] {
+                again(&pair, &state).await;
+                pair.control.arm(&Fault::once(Target::One(what), kind.clone())).await.unwrap();
+                let outcome = look(&pair.client, what, &stage).await;
+                assert_eq!(class(&outcome), Class::Unavailable, "{what} {kind:?}: {outcome:?}");
+                let told = outcome.unwrap_err().to_string();
+                assert!(told.contains("no answer in time"), "{what} {kind:?}: {told}");
+                let after = look(&pair.client, what, &stage).await;
+                assert_eq!(class(&after), Class::Done, "{what}: the next one is answered");
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -90,7 +90,7 @@ impl SimCloud {
                 if by >= limit { Err(broken("timed out")) } else { judge(reply, name) }
             }
             Delivery::Reset => Err(broken("connection reset")),
-            Delivery::Hang => {
+            Delivery::Hang | Delivery::Stalled | Delivery::Half => {
                 self.clock.sleep(limit).await;
                 Err(broken("timed out"))
             }

@@ -6,6 +6,7 @@ mod basics;
 mod crashes;
 mod disturbances;
 mod environments;
+mod every_fault;
 mod leaders;
 mod money;
 mod outside;

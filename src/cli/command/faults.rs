@@ -45,8 +45,8 @@ struct AddArgs {
     /// any, reads, mutations, or one call, such as create-instance
     #[arg(long, value_name = "CALL", default_value = "any")]
     on: String,
-    /// Of fail and lose: reset, hang, truncated, mistyped, a status such as 503, or 429:30 for one
-    /// with Retry-After
+    /// Of fail and lose: reset, hang, stalled, half, truncated, mistyped, a status such as 503, or
+    /// 429:30 for one with Retry-After
     #[arg(long, value_name = "HOW")]
     how: Option<String>,
     /// Of delay and slow: how long

@@ -12,7 +12,7 @@ use super::catalogue::{Extras, find_product, find_region};
 use super::fault::{Drawn, FaultKind};
 use super::instance::{Guest, Instance, Next, Pending, Status};
 use super::ledger::{Charge, LedgerEntry};
-use super::lifecycle::{Quiet, after, begin_install};
+use super::lifecycle::{after, begin_install};
 use super::order;
 use super::reply::{Body, Reply};
 use super::settings::{BusyAnswer, ReinstalledName, RepeatedCancel};
@@ -266,7 +266,7 @@ impl Contabo {
         if let Some(instance) = self.instances.get_mut(&id) {
             change(instance);
         }
-        self.quiet = Quiet::default();
+        self.look_again(id);
         self.publish(id, self.now);
     }
 }

@@ -7,13 +7,18 @@ use serde::{Deserialize, Serialize};
 
 use super::reply::{Delivery, ErrorBody, Reply};
 
-/// How a call fails. Written `reset`, `hang`, `truncated`, `mistyped`, the HTTP status, or
+/// How a call fails. Written `reset`, `hang`, `stalled`, `half`, `truncated`, `mistyped`, the HTTP
+/// status, or
 /// `429:30` for a 429 with `Retry-After: 30`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Failure {
     Reset,
     Hang,
+    /// The status line and the headers, and then nothing, ever.
+    Stalled,
+    /// Half of the body, and then nothing, ever.
+    Half,
     /// Half of the body. Without effect there is no body to halve: the connection is reset.
     Truncated,
     Mistyped,
@@ -41,6 +46,8 @@ impl Failure {
         match self {
             Failure::Reset => Reply { delivery: Delivery::Reset, ..carrier },
             Failure::Hang => Reply { delivery: Delivery::Hang, ..carrier },
+            Failure::Stalled => Reply { delivery: Delivery::Stalled, ..carrier },
+            Failure::Half => Reply { delivery: Delivery::Half, ..carrier },
             Failure::Truncated if happened => Reply { delivery: Delivery::Truncated, ..carrier },
             Failure::Truncated => Reply { delivery: Delivery::Reset, ..carrier },
             Failure::Mistyped if happened => Reply { delivery: Delivery::Mistyped, ..carrier },
@@ -72,6 +79,8 @@ impl fmt::Display for Failure {
         match self {
             Failure::Reset => f.write_str("reset"),
             Failure::Hang => f.write_str("hang"),
+            Failure::Stalled => f.write_str("stalled"),
+            Failure::Half => f.write_str("half"),
             Failure::Truncated => f.write_str("truncated"),
             Failure::Mistyped => f.write_str("mistyped"),
             Failure::Status(status) => status.fmt(f),
@@ -86,6 +95,8 @@ impl FromStr for Failure {
         match text {
             "reset" => Ok(Failure::Reset),
             "hang" => Ok(Failure::Hang),
+            "stalled" => Ok(Failure::Stalled),
+            "half" => Ok(Failure::Half),
             "truncated" => Ok(Failure::Truncated),
             "mistyped" => Ok(Failure::Mistyped),
             status => {
@@ -96,8 +107,8 @@ impl FromStr for Failure {
                 };
                 known.ok_or_else(|| {
                     format!(
-                        "{text:?} is no failure; there are reset, hang, truncated, mistyped, an \
-                         HTTP status such as 502, and 429:30 for one with Retry-After"
+                        "{text:?} is no failure; there are reset, hang, stalled, half, truncated, \
+                         mistyped, an HTTP status such as 502, and 429:30 for one with Retry-After"
                     )
                 })
             }

@@ -316,6 +316,10 @@ impl Drawn {
             (Body::Empty, Delivery::Truncated | Delivery::Mistyped) => {
                 Reply { delivery: Delivery::Reset, ..reply }
             }
+            // Headers without a body are the whole answer.
+            (Body::Empty, Delivery::Stalled | Delivery::Half) => {
+                Reply { delivery: Delivery::Hang, ..reply }
+            }
             _ => reply,
         }
     }

@@ -3,6 +3,9 @@
 //! `advance(a); advance(b)` and `advance(b)` leave the same state: every event is dated with the
 //! moment it was due, never with the moment it was noticed.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::Contabo;
@@ -28,17 +31,32 @@ impl Contabo {
     /// Lets time pass. A clock that goes back is ignored.
     pub fn advance(&mut self, now: Timestamp) {
         if self.quiet.0.is_none_or(|until| until <= now) {
-            loop {
-                let next = self.next_event();
-                self.quiet = Quiet(Some(next.map_or(Timestamp::MAX, |(at, _)| at)));
-                match next {
-                    Some((at, id)) if at <= now => self.happen(id, at),
-                    _ => break,
-                }
-            }
+            self.happen_until(now);
         }
         self.now = self.now.max(now);
         self.drop_old_snapshots();
+    }
+
+    /// Everything that is due, in order. What happens to one machine changes when the next thing
+    /// happens to it and to no other, so one look at all of them is enough, however many are due.
+    fn happen_until(&mut self, now: Timestamp) {
+        let all = self.instances.values().filter_map(due_of);
+        let mut due: BinaryHeap<Reverse<(Timestamp, i64)>> =
+            all.filter(|(at, _)| *at <= now).map(Reverse).collect();
+        while let Some(Reverse((at, id))) = due.pop() {
+            self.happen(id, at);
+            let next = self.instances.get(&id).and_then(due_of);
+            due.extend(next.filter(|(at, _)| *at <= now).map(Reverse));
+        }
+        let next = self.next_event().map_or(Timestamp::MAX, |(at, _)| at);
+        self.quiet = Quiet(Some(next));
+    }
+
+    /// This machine changed, and no other: it may be due sooner than anything was before.
+    pub(super) fn look_again(&mut self, id: i64) {
+        let due = self.instances.get(&id).and_then(due_of);
+        let due = due.map_or(Timestamp::MAX, |(at, _)| at);
+        self.quiet = Quiet(self.quiet.0.map(|until| until.min(due)));
     }
 
     /// When something happens next without a call: a machine gets ready, a contract renews. For a
@@ -49,16 +67,7 @@ impl Contabo {
     }
 
     fn next_event(&self) -> Option<(Timestamp, i64)> {
-        let existing = self.instances.values().filter(|instance| instance.exists());
-        existing
-            .map(|instance| {
-                let contract = instance.contract.due().at();
-                let pending = instance.pending.map_or(contract, |pending| pending.at);
-                (contract.min(pending), instance.instance_id)
-            })
-            // At the end of time contracts renew for ever; nothing is due there.
-            .filter(|(at, _)| *at < Timestamp::MAX)
-            .min()
+        self.instances.values().filter_map(due_of).min()
     }
 
     fn happen(&mut self, id: i64, at: Timestamp) {
@@ -160,6 +169,15 @@ impl Contabo {
             instance.publish(at, from);
         }
     }
+}
+
+/// What happens to a machine next, if anything does.
+fn due_of(instance: &Instance) -> Option<(Timestamp, i64)> {
+    let contract = instance.contract.due().at();
+    let pending = instance.pending.map_or(contract, |pending| pending.at);
+    let at = contract.min(pending);
+    // At the end of time contracts renew for ever; nothing is due there.
+    (instance.exists() && at < Timestamp::MAX).then_some((at, instance.instance_id))
 }
 
 /// A moment later, or the end of time.

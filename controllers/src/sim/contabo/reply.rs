@@ -37,7 +37,11 @@ pub enum Delivery {
     Reset,
     /// No answer, ever; the client's timeout ends it.
     Hang,
-    /// The status line, the headers and half of the body.
+    /// The status line and the headers, then nothing, ever.
+    Stalled,
+    /// The status line, the headers and half of the body, then nothing, ever.
+    Half,
+    /// The status line, the headers and half of the body, then the end of the connection.
     Truncated,
     /// Well-formed JSON whose ids are strings and whose status is a number.
     Mistyped,

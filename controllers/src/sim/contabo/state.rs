@@ -152,9 +152,13 @@ impl Contabo {
         let reply = Drawn::deliverable(reply);
         if drawn.touched || reply.effect == Effect::Accepted {
             self.revision += 1;
-            self.quiet = Quiet::default();
         }
         let instance_id = created_id(&reply).or(call.request.instance_id());
+        match instance_id {
+            _ if reply.effect == Effect::Nothing => {}
+            Some(id) => self.look_again(id),
+            None => self.quiet = Quiet::default(),
+        }
         self.journal.record(call, &reply, instance_id, self.now);
         reply
     }

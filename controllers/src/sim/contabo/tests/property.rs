@@ -150,6 +150,8 @@ fn events() -> impl Strategy<Value = Event> {
     let failure = prop_oneof![
         Just(Failure::Reset),
         Just(Failure::Hang),
+        Just(Failure::Stalled),
+        Just(Failure::Half),
         Just(Failure::Mistyped),
         Just(Failure::Status(500)),
     ];
