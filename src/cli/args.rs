@@ -89,6 +89,7 @@ pub enum Command {
     Describe(command::describe::DescribeArgs),
     Explain(command::explain::ExplainArgs),
     Events(command::events::EventsArgs),
+    Edit(command::edit::EditArgs),
     Delete(command::delete::DeleteArgs),
     Undelete(command::undelete::UndeleteArgs),
     Wait(command::wait::WaitArgs),
@@ -189,6 +190,7 @@ mod tests {
         let changes = [
             "create",
             "apply",
+            "edit",
             "delete",
             "undelete",
             "start",

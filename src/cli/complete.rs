@@ -46,7 +46,7 @@ enum Named {
 }
 
 /// Which arguments of which commands; an empty command is the program.
-const ARGUMENTS: [(&str, &str, Named); 22] = [
+const ARGUMENTS: [(&str, &str, Named); 23] = [
     ("", "namespace", Named::Namespaces),
     ("", "context", Named::Contexts),
     ("context use", "name", Named::Contexts),
@@ -54,6 +54,7 @@ const ARGUMENTS: [(&str, &str, Named); 22] = [
     ("get", "what", Named::KindThenObjects),
     ("describe", "what", Named::Objects),
     ("delete", "what", Named::Objects),
+    ("edit", "what", Named::Objects),
     ("events", "what", Named::Objects),
     ("explain", "what", Named::Explained),
     ("schema", "kind", Named::Kinds),

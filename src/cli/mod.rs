@@ -109,6 +109,7 @@ async fn ask_server(session: &Session, command: Command) -> Outcome {
         Command::Get(args) => command::get::run(session, args).await,
         Command::Describe(args) => command::describe::run(session, args).await,
         Command::Explain(args) => command::explain::run(session, args).await,
+        Command::Edit(args) => command::edit::run(session, args).await,
         Command::Delete(args) => command::delete::run(session, args).await,
         Command::Undelete(args) => command::undelete::run(session, args).await,
         Command::Events(args) => command::events::run(session, args).await,

@@ -54,6 +54,8 @@ pub(super) struct Params {
     pub recent: bool,
     /// The plan of a deletion.
     pub deletion: bool,
+    /// The plan of a merge patch, as an edit of single fields sends one.
+    pub patch: bool,
 }
 
 impl Params {
@@ -101,6 +103,7 @@ impl Params {
             "planHash" => self.plan_hash = Some(value).filter(|hash| !hash.is_empty()),
             "recent" => self.recent = flag(&value),
             "deletion" => self.deletion = flag(&value),
+            "patch" => self.patch = flag(&value),
             _ => {}
         }
         Ok(())

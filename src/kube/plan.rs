@@ -1,7 +1,8 @@
 //! The `plan` of an environment: what DevPocket would do, computed now from the records.
 //!
 //! `GET .../plan` is about the stored environment, `POST .../plan` about the one in the body as it
-//! would be after an apply; it need not exist yet. Both call the function the controllers call.
+//! would be after an apply; it need not exist yet. With `patch=true` the body is a merge patch of the
+//! stored one. Both call the function the controllers call.
 //! A write may name the hash of the plan a person has seen ([`check_hash`]); it is refused when the
 //! plan it would lead to has another one, with the fact that moved ([`super::made`]).
 //!
@@ -21,6 +22,7 @@ use devpocket_specs::installation;
 use devpocket_specs::kind::Kind;
 use devpocket_specs::metadata::{ObjectMeta, names};
 use devpocket_specs::object::{Key, Object, ObjectError, Resource};
+use devpocket_specs::patch::PatchKind;
 use devpocket_specs::plan::{Fact, Plan, PlanMade};
 use devpocket_specs::status::Status;
 use serde::{Deserialize, Serialize};
@@ -72,11 +74,19 @@ pub(super) async fn stored(call: Call, resource: ResourcePath) -> Result<Respons
     Ok(answer(&call, &object, change, planned))
 }
 
-/// `POST .../plan`: what would happen if the body were applied.
+/// `POST .../plan`: what would happen if the body were applied, or patched in.
 pub(super) async fn proposed(call: Call, resource: ResourcePath) -> Result<Response, Status> {
     let body = call.document()?;
-    let (object, warnings) = fit::object(&call, &resource, body)?;
     let key = resource.key();
+    let (request, warnings) = if call.params.patch {
+        let (patch, warnings) = fit::fields(&call, &resource, body)?;
+        let kind = PatchKind::Merge;
+        (Request::Patch { kind, patch, subresource: Subresource::None }, warnings)
+    } else {
+        let (object, warnings) = fit::object(&call, &resource, body)?;
+        let force = call.params.force;
+        (Request::Apply { object, force, subresource: Subresource::None }, warnings)
+    };
     let old = call.state.store.get(&key).await?;
     let old = old.as_ref().map(|stored| &stored.object);
     let context = Context {
@@ -85,8 +95,6 @@ pub(super) async fn proposed(call: Call, resource: ResourcePath) -> Result<Respo
         uid: call.state.ids.uid(),
         catalogue: &call.state.catalogue,
     };
-    let force = call.params.force;
-    let request = Request::Apply { object, force, subresource: Subresource::None };
     let admitted = admit(old, request, &context)?;
     rules::guards(&call.state, old, &admitted).await?;
     let change = admitted.change();

@@ -133,6 +133,12 @@ async fn too_many_deletions_want_their_number() {
         "  try      devpocket apply -f envs --prune ci --allow-deletes 4",
     ]);
     assert!(stands(&world, "e").await);
+    // A reviewer is told before anybody merges.
+    let planned = world.run(&["plan", "-f", "envs", "--prune", "ci", "-o", "markdown"]).await;
+    assert_eq!(planned.code, 4, "{}", planned.err);
+    let told = "**Refused:** `4 of 5 objects of set ci would be deleted, 3 may be`.";
+    assert!(planned.out.contains(told), "{}", planned.out);
+    assert!(!planned.out.contains("Run exactly this"), "{}", planned.out);
     let ended = apply(&world, &["--allow-deletes", "2"]).await;
     ended
         .refused(4, "error[too-many-deletes]: 4 of 5 objects of set ci would be deleted, 2 may be");

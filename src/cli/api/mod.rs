@@ -201,6 +201,16 @@ impl Api {
         self.send(request).await
     }
 
+    /// The plan of an environment as it would be after a merge patch.
+    pub async fn plan_of_patch(&self, key: &Key, patch: &Value) -> Result<Value, ApiError> {
+        let request = self
+            .request(Method::POST, &format!("{}/plan", path::object(key)))
+            .query(&[("fieldManager", EDIT_MANAGER), ("fieldValidation", "Strict")])
+            .query(&[("patch", "true")])
+            .json(patch);
+        self.send(request).await
+    }
+
     /// The same with the plans the server has shown of it lately.
     pub async fn recent_plans(&self, key: &Key, document: &Value) -> Result<Value, ApiError> {
         let request = self

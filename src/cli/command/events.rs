@@ -154,7 +154,7 @@ impl Wanted {
         if self.object.is_none() {
             headers.push("*OBJECT");
         }
-        headers.extend(["TIMES", "*MESSAGE"]);
+        headers.push("*MESSAGE");
         Table::new(&headers)
     }
 
@@ -170,9 +170,10 @@ impl Wanted {
         if self.object.is_none() {
             cells.push(Cell::new(about(event)).ink(Ink::Bold));
         }
-        let message = session.output.words.local_times(&event.message, now);
-        cells.push(Cell::new(times(event)));
-        cells.push(Cell::new(shorten(&message.replace('\n', " "), room)));
+        let message = session.output.words.local_times(&event.message, now).replace('\n', " ");
+        let times = times(event);
+        let message = shorten(&message, room.saturating_sub(times.len()).max(MESSAGE));
+        cells.push(Cell::new(format!("{message}{times}")));
         cells
     }
 
@@ -198,13 +199,13 @@ fn about(event: &Event) -> String {
     }
 }
 
-/// `4 in 2h`, where it is more than once.
+/// ` (4 times in 2h)`, where it is more than once.
 fn times(event: &Event) -> String {
     let first = event.first_timestamp.or(event.metadata.creation_timestamp);
     match (event.count, first, last(event)) {
         (..=1, ..) => String::new(),
-        (count, Some(first), Some(last)) => format!("{count} in {}", ago(first, last)),
-        (count, ..) => count.to_string(),
+        (count, Some(first), Some(last)) => format!(" ({count} times in {})", ago(first, last)),
+        (count, ..) => format!(" ({count} times)"),
     }
 }
 

@@ -9,6 +9,7 @@ pub mod delete;
 pub mod describe;
 pub mod diff;
 pub mod doctor;
+pub mod edit;
 pub mod events;
 pub mod explain;
 pub mod get;

@@ -50,7 +50,8 @@ pub async fn run(session: &Session, args: PlanArgs) -> Outcome {
             session.output.document(&proposal::document(&api, &proposal))
         }
         Format::Markdown => {
-            let text = proposal::markdown(session, &api, &proposal, exactly.as_deref());
+            let text =
+                proposal::markdown(session, &api, &proposal, exactly.as_deref(), refused.as_ref());
             session.output.line(text.trim_end());
         }
         _ => {

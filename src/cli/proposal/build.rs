@@ -312,7 +312,7 @@ async fn price(session: &Session, api: &Api, proposal: &mut Proposal) -> Result<
 }
 
 /// What differs between two versions of a record, field by field.
-pub(super) fn differences(before: &Value, after: &Value) -> Vec<String> {
+pub fn differences(before: &Value, after: &Value) -> Vec<String> {
     let mut found = Vec::new();
     differ(before, after, "", &mut found);
     if found.len() > DIFFERENCES {

@@ -9,8 +9,9 @@
 use devpocket_specs::plan::Step;
 
 use super::show::{amounts, budget, subject, waiting};
-use super::{Fate, Item, Proposal, release};
+use super::{Fate, Item, Proposal, release, sum};
 use crate::cli::api::Api;
+use crate::cli::error::Report;
 use crate::cli::output::count;
 use crate::cli::session::{Session, account_name};
 use crate::manifest::short_name;
@@ -20,12 +21,14 @@ const MARK: &str = "devpocket-plan";
 /// Bytes of the rows: GitHub takes 65,536 characters in all.
 const ROWS_BYTES: usize = 48 * 1024;
 
-/// The plan; `exactly` is the command that does it, absent where there is none.
+/// The plan; `exactly` is the command that does it, absent where there is none, and `refused` why
+/// no command does it as it is.
 pub fn markdown(
     session: &Session,
     api: &Api,
     proposal: &Proposal,
     exactly: Option<&str>,
+    refused: Option<&Report>,
 ) -> String {
     let hash = if proposal.is_idle() { "nothing" } else { &proposal.hash };
     let mut text = format!("<!-- {MARK} {hash} -->\n");
@@ -46,6 +49,12 @@ pub fn markdown(
         text.push_str(&format!("\n**Waits for approval:** {}.\n", waits.join(", ")));
     }
     text.push_str(&set(proposal));
+    for failure in refused.iter().flat_map(|report| &report.failures) {
+        text.push_str(&format!("\n**Refused:** {}.\n", code(&failure.message)));
+        for (command, _) in &failure.attempts {
+            text.push_str(&format!("\n{}", fenced("sh", command)));
+        }
+    }
     if let Some(exactly) = exactly {
         text.push_str("\nNothing was changed. Run exactly this:\n\n");
         text.push_str(&fenced("sh", exactly));
@@ -103,16 +112,10 @@ fn rows(session: &Session, item: &Item, proposal: &Proposal) -> String {
         first = false;
     };
     if item.fate == Fate::Goes {
-        let until = release::until(session, proposal.installation.as_ref());
-        let (what, disk) = match &item.environment {
-            Some(environment) => release::released(session, environment, until),
-            None => ("is deleted".to_owned(), String::new()),
-        };
-        let sure = until.is_none() && !disk.is_empty();
-        say(&cell(&what), if sure { "**data-risk**" } else { "" }, "", "");
-        if !disk.is_empty() {
-            say(&cell(&disk), "", "", "");
-        }
+        let (what, lost) = going(session, item, proposal);
+        let monthly = sum(item.plan.steps.iter().filter_map(|step| step.monthly.as_ref()));
+        let monthly = amounts(&monthly, true);
+        say(&cell(&what), if lost { "**data-risk**" } else { "" }, monthly.trim(), "");
     } else if !item.differences.is_empty() {
         let each: Vec<String> = item.differences.iter().map(|text| cell(text)).collect();
         say(&each.join("<br>"), "", "", "");
@@ -120,6 +123,12 @@ fn rows(session: &Session, item: &Item, proposal: &Proposal) -> String {
         say("declared", "", "", "");
     }
     for (index, step) in item.plan.steps.iter().enumerate() {
+        if let Some(hold) = step.hold.as_ref().filter(|_| item.fate == Fate::Goes) {
+            say(&format!("held: {}", cell(&local(&hold.message))), "", "", "");
+        }
+        if item.fate == Fate::Goes {
+            continue;
+        }
         let what = format!("{}. {}", index + 1, cell(&step.summary));
         let amount = step.monthly.as_ref().map(|money| money.signed().trim().to_owned());
         let due = step.due.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -129,6 +138,25 @@ fn rows(session: &Session, item: &Item, proposal: &Proposal) -> String {
         }
     }
     rows
+}
+
+/// What becomes of what goes, and whether data is lost for good. No times: a comment is read later
+/// than it is written.
+fn going(session: &Session, item: &Item, proposal: &Proposal) -> (String, bool) {
+    let Some(environment) = &item.environment else { return ("deleted".to_owned(), false) };
+    let installation = proposal.installation.as_ref();
+    let (what, _) = release::released(session, environment, None);
+    if !release::releases(environment) {
+        return (what, false);
+    }
+    match release::until(session, installation) {
+        Some(_) => {
+            let seconds = installation.map_or(0, |i| i.spec.reclaim_after_seconds);
+            let hours = seconds.max(3_600) / 3_600;
+            (format!("{what}; its disk can come back for {hours} h"), false)
+        }
+        None => (format!("{what}; its disk cannot come back"), true),
+    }
 }
 
 /// The class of a step; one that waits says so.

@@ -36,12 +36,12 @@ use jiff::civil::Date;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-pub use build::{Wanted, build};
+pub use build::{Wanted, build, compared, differences, planned, priced};
 pub use consent::ask;
 pub use markdown::markdown;
 pub use membership::{Set, Terms};
 pub use prune::{Pruned, too_many};
-pub use send::{Manner, send};
+pub use send::{Manner, approve, send};
 pub use show::{document, show};
 pub use stale::stale;
 

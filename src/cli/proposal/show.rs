@@ -5,7 +5,7 @@ use devpocket_specs::money::Money;
 use devpocket_specs::plan::{RiskClass, Step};
 use serde_json::{Value, json};
 
-use super::{Fate, Item, Proposal, release};
+use super::{Fate, Item, Proposal, release, sum};
 use crate::cli::api::Api;
 use crate::cli::output::{Ink, Sign, Style, count};
 use crate::cli::session::{Session, account_name};
@@ -75,8 +75,10 @@ fn going_lines(session: &Session, item: &Item, proposal: &Proposal) -> Vec<Strin
         None => (String::new(), String::new()),
     };
     let name = style.paint(Ink::Bold, &short_name(&item.key));
-    let mut lines =
-        vec![format!("{} {name}  {what}", style.sign(Sign::Goes)).trim_end().to_owned()];
+    let monthly = sum(item.plan.steps.iter().filter_map(|step| step.monthly.as_ref()));
+    let monthly = amounts(&monthly, true);
+    let head = format!("{} {name}  {what}  {}", style.sign(Sign::Goes), monthly.trim_start());
+    let mut lines = vec![head.trim_end().to_owned()];
     if !disk.is_empty() {
         lines.push(format!("    {disk}"));
     }
