@@ -39,7 +39,7 @@ pub struct Stored {
 impl Stored {
     /// Serialises the object; its `resourceVersion` must be set already.
     pub fn new(object: Object) -> Stored {
-        let bytes = serde_json::to_vec(&object.to_value())
+        let bytes = serde_json::to_vec(&object)
             .expect("objects have string keys only, so they are always JSON");
         Stored { object, bytes: bytes.into() }
     }

@@ -7,6 +7,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use managed_fields::ManagedFields;
+
+mod managed_fields;
+
 /// Labels and annotations DevPocket sets or reads.
 pub mod names {
     /// Label on machines, operations and events: uid of the environment they are about.
@@ -70,9 +74,8 @@ pub struct ObjectMeta {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub owner_references: Vec<OwnerReference>,
     /// Which manager owns which fields; kept by server-side apply (see `apply`).
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(with = "Vec<serde_json::Map<String, serde_json::Value>>")]
-    pub managed_fields: Vec<serde_json::Value>,
+    #[serde(default, skip_serializing_if = "ManagedFields::is_empty")]
+    pub managed_fields: ManagedFields,
 }
 
 impl ObjectMeta {

@@ -11,6 +11,8 @@ use uuid::Uuid;
 use crate::kind::Kind;
 use crate::metadata::ObjectMeta;
 
+mod document;
+
 /// What identifies an object for people and paths.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Key {
@@ -93,14 +95,26 @@ impl Object {
         Value::Object(document)
     }
 
+    /// Reads a complete document, as [`Serialize`] writes it.
+    pub fn from_json(kind: Kind, text: &str) -> Result<Object, ObjectError> {
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        let read = document::read(kind, &mut deserializer);
+        let read = read.and_then(|object| deserializer.end().map(|()| object));
+        read.map_err(|source| ObjectError::Decode { kind, path: "the document".into(), source })
+    }
+
     /// The object as its typed kind.
     pub fn to<T: Resource>(&self) -> Result<T, ObjectError> {
         debug_assert_eq!(T::KIND, self.kind);
-        serde_json::from_value(self.to_value()).map_err(|source| ObjectError::Decode {
-            kind: self.kind,
-            path: self.key().to_string(),
-            source,
-        })
+        let mut resource: T =
+            document::typed(&self.body).map_err(|source| ObjectError::Decode {
+                kind: self.kind,
+                path: self.key().to_string(),
+                source,
+            })?;
+        // Typed already.
+        resource.metadata_mut().clone_from(&self.metadata);
+        Ok(resource)
     }
 
     /// A typed object in general form.

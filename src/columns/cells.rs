@@ -54,7 +54,7 @@ fn environment(environment: &Environment, now: Timestamp) -> Vec<Value> {
     let machine = status.machine.as_ref();
     let slots = Catalogue::builtin().size(&spec.size).map(|size| size.snapshot_slots);
     let cost = status.cost.as_ref();
-    let owners = owners(&environment.metadata.managed_fields).join(", ");
+    let owners = owners(&environment.metadata.managed_fields.entries()).join(", ");
     vec![
         FILLED,
         ready.into(),

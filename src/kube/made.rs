@@ -120,9 +120,10 @@ fn declared(stored: &Object) -> Vec<Fact> {
     };
     let (value, by) = (value.to_owned(), None);
     let mut facts = vec![Fact { name: format!("env/{name}"), value, since, by }];
+    let managers = stored.metadata.managed_fields.entries();
     for (field, value) in stored.field("spec").as_object().into_iter().flatten() {
         let value = shown(value);
-        let owner = owner(&stored.metadata.managed_fields, field);
+        let owner = owner(&managers, field);
         let (by, since) = owner.map_or((None, None), |(by, since)| (Some(by), since));
         facts.push(Fact { name: format!("spec.{field} of env/{name}"), value, since, by });
     }

@@ -58,8 +58,7 @@ fn kind(row: &PgRow) -> Result<Kind, Fault> {
 
 /// The text is what [`Stored::new`] made when it was written, so it is not made anew.
 fn document(kind: Kind, text: String) -> Result<Arc<Stored>, Fault> {
-    let broken = |error: String| Fault::Broken(format!("a stored {kind} is unreadable: {error}"));
-    let value = serde_json::from_str(&text).map_err(|error| broken(error.to_string()))?;
-    let object = Object::from_value(kind, value).map_err(|error| broken(error.to_string()))?;
+    let object = Object::from_json(kind, &text)
+        .map_err(|error| Fault::Broken(format!("a stored {kind} is unreadable: {error}")))?;
     Ok(Arc::new(Stored { object, bytes: text.into_bytes().into() }))
 }

@@ -55,7 +55,7 @@ pub(super) fn track(
     let manager = ManagerId::update(&context.actor.manager, &api_version, word(subresource));
     let write = Write { manager: &manager, now: context.now, topology: &TOPOLOGY };
     let live = old.map(Object::to_value);
-    new.metadata.managed_fields = track_update(live.as_ref(), &new.to_value(), write);
+    new.metadata.managed_fields = track_update(live.as_ref(), &new.to_value(), write).into();
 }
 
 /// Whether two objects differ in nothing but the times of their managers, and in what the store
@@ -67,12 +67,11 @@ pub(super) fn is_unchanged(old: &Object, new: &Object) -> bool {
     let comparable = |object: &Object| {
         let mut metadata = object.metadata.clone();
         metadata.resource_version = None;
-        for entry in &mut metadata.managed_fields {
-            if let Some(entry) = entry.as_object_mut() {
-                entry.remove("time");
-            }
+        let mut managers = std::mem::take(&mut metadata.managed_fields).entries();
+        for entry in managers.iter_mut().filter_map(Value::as_object_mut) {
+            entry.remove("time");
         }
-        metadata
+        (metadata, managers)
     };
     comparable(old) == comparable(new)
 }

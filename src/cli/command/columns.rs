@@ -133,7 +133,7 @@ impl View {
             Cell::maybe(drift(environment, self.now)),
             // Nothing looks into machines yet.
             Cell::new("?"),
-            Cell::new(owners(&environment.metadata.managed_fields).join(", ")),
+            Cell::new(owners(&environment.metadata.managed_fields.entries()).join(", ")),
         ]
     }
 

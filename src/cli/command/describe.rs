@@ -76,7 +76,7 @@ async fn environment(session: &Session, api: &Api, key: &Key, value: Value) -> R
     for (label, text) in facts(session, &environment, machine.as_ref()) {
         field(session, label, &text);
     }
-    let fields = fields(&environment.metadata.managed_fields);
+    let fields = fields(&environment.metadata.managed_fields.entries());
     if !fields.is_empty() {
         field(session, "Fields", &fields);
     }

@@ -136,7 +136,8 @@ fn declared(session: &Session, environment: &Environment) -> String {
     if !stopped || standing::wanted(environment) == Power::Stopped {
         return String::new();
     }
-    let owner = environment.metadata.managed_fields.iter().rev().find(|entry| {
+    let managers = environment.metadata.managed_fields.entries();
+    let owner = managers.iter().rev().find(|entry| {
         entry["subresource"].is_null() && !entry["fieldsV1"]["f:spec"]["f:power"].is_null()
     });
     let by = owner.and_then(|entry| entry["manager"].as_str());

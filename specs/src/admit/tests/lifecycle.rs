@@ -24,7 +24,7 @@ fn a_new_object_gets_identity_defaults_and_no_status() {
             "user": { "shell": "/bin/bash" },
         })
     );
-    assert_eq!(object.metadata.managed_fields[0]["manager"], "devpocket-cli");
+    assert_eq!(object.metadata.managed_fields.entries()[0]["manager"], "devpocket-cli");
 }
 
 #[test]
@@ -239,7 +239,7 @@ fn apply_creates_then_owns_then_conflicts() {
     let first = door.apply(None, asked.clone()).unwrap();
     assert_eq!(first.change(), Change::Create);
     let first = stored(first, 3);
-    assert_eq!(first.metadata.managed_fields[0]["operation"], "Apply");
+    assert_eq!(first.metadata.managed_fields.entries()[0]["operation"], "Apply");
     assert_eq!(door.apply(Some(&first), asked.clone()).unwrap().change(), Change::None);
 
     let mut other = Door::person();
