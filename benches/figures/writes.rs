@@ -3,13 +3,15 @@
 //! The peer has kine's table and indexes, and sends its two statements of an update: the current
 //! row by name, then the insert of the next one. It is given a connection for each writer. What it
 //! needs beyond that to tell watchers of changes in order (a poll, and filling of gaps) is left
-//! out, which favours it.
+//! out, which favours it. Over either store sits the same API: each update is admitted first.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use devpocket_controllers::store::{Store, Stored};
+use devpocket_controllers::store::{Store, Stored, Write};
+use devpocket_specs::kind::Kind;
+use devpocket_specs::object::Object;
 use sqlx::{PgPool, Row as _};
 
 use super::objects;
@@ -130,7 +132,8 @@ impl Kine {
             sqlx::query(statement).execute(&pool).await.expect("kine's schema");
         }
         for index in 0..WRITERS * OBJECTS_PER_WRITER {
-            insert(&pool, &name(index), 1, 0, &body(0), None).await;
+            let object = objects::creating(objects::template("t000000", 0));
+            insert(&pool, &name(index), 1, 0, &document(&object), None).await;
         }
         sqlx::query("ANALYZE kine").execute(&pool).await.expect("statistics");
         Kine { pool }
@@ -157,15 +160,19 @@ fn name(index: usize) -> String {
     format!("/registry/devpocket.dev/templates/t{index:06}")
 }
 
-fn body(number: u64) -> Vec<u8> {
-    objects::template("t000000", number).to_string().into_bytes()
-}
-
 async fn update(pool: &PgPool, name: &str) {
     let row = sqlx::query(KINE_GET).bind(name).bind(false).fetch_one(pool).await.expect("the row");
     let id: i64 = row.try_get("id").expect("its revision");
     let old: Vec<u8> = row.try_get("value").expect("its value");
-    insert(pool, name, 0, id, &body(fastrand::u64(..)), Some(&old)).await;
+    let text = std::str::from_utf8(&old).expect("JSON is UTF-8");
+    let mut object = Object::from_json(Kind::Template, text).expect("what was written");
+    object.metadata.resource_version = Some(id.to_string());
+    let write = objects::describing(&object, fastrand::u64(..));
+    insert(pool, name, 0, id, &document(&write), Some(&old)).await;
+}
+
+fn document(write: &Write) -> Vec<u8> {
+    serde_json::to_vec(write.admitted.object()).expect("an object is JSON")
 }
 
 async fn insert(

@@ -106,12 +106,9 @@ impl Object {
     /// The object as its typed kind.
     pub fn to<T: Resource>(&self) -> Result<T, ObjectError> {
         debug_assert_eq!(T::KIND, self.kind);
-        let mut resource: T =
-            document::typed(&self.body).map_err(|source| ObjectError::Decode {
-                kind: self.kind,
-                path: self.key().to_string(),
-                source,
-            })?;
+        let mut resource: T = document::typed(&self.body).map_err(|source| {
+            ObjectError::Decode { kind: self.kind, path: self.key().to_string(), source }
+        })?;
         // Typed already.
         resource.metadata_mut().clone_from(&self.metadata);
         Ok(resource)

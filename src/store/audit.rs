@@ -12,6 +12,7 @@ use uuid::Uuid;
 use devpocket_controllers::store::{EventType, Revision, StoreError, WatchEvent};
 use devpocket_specs::admit::Actor;
 use devpocket_specs::kind::Kind;
+use devpocket_specs::metadata::{ManagedFields, ObjectMeta};
 use devpocket_specs::object::{Key, Object};
 
 use super::fault::Fault;
@@ -19,8 +20,6 @@ use super::fault::Fault;
 /// Rows one read returns at most.
 const ROWS_MAX: i64 = 1_000;
 const REDACTED: &str = "(redacted)";
-/// Bookkeeping that changes with every write.
-const NOISE: [&str; 2] = ["managedFields", "resourceVersion"];
 
 /// One change, and who made it.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,14 +70,13 @@ pub(super) fn entry(event: &WatchEvent) -> Entry {
         EventType::Modified if event.object.metadata.is_deleting() && !was_deleting => "delete",
         EventType::Modified => "update",
     };
-    let old = event.previous.as_ref().map(|previous| kept(previous));
-    let new = (event.event != EventType::Deleted).then(|| kept(&event.object));
-    let (mut before, mut after) = match (old, new) {
-        (Some(old), Some(new)) => {
-            let (before, after) = difference(old, new);
+    let (mut before, mut after) = match (&event.previous, event.event) {
+        (Some(old), EventType::Added | EventType::Modified) => {
+            let (before, after) = changed(old, &event.object);
             (Some(before), Some(after))
         }
-        one_sided => one_sided,
+        (None, EventType::Added | EventType::Modified) => (None, Some(kept(&event.object))),
+        (old, EventType::Deleted) => (old.as_ref().map(|old| kept(old)), None),
     };
     if event.object.kind == Kind::Secret {
         for side in [&mut before, &mut after].into_iter().flatten() {
@@ -89,36 +87,67 @@ pub(super) fn entry(event: &WatchEvent) -> Entry {
     Entry { verb, before: text(before), after: text(after) }
 }
 
+/// The document without the bookkeeping that changes with every write.
 fn kept(object: &Object) -> Value {
-    let mut document = object.to_value();
-    if let Some(metadata) = document["metadata"].as_object_mut() {
-        metadata.retain(|name, _| !NOISE.contains(&name.as_str()));
+    let metadata = metadata(object);
+    let object = Object { metadata, body: object.body.clone(), kind: object.kind };
+    object.to_value()
+}
+
+fn metadata(object: &Object) -> ObjectMeta {
+    let mut metadata = object.metadata.clone();
+    metadata.managed_fields = ManagedFields::default();
+    metadata.resource_version = None;
+    metadata
+}
+
+/// What differs between two states of an object, on each side.
+fn changed(old: &Object, new: &Object) -> (Value, Value) {
+    let (mut before, mut after) = difference(&old.body, &new.body);
+    let (was, is) = (metadata(old), metadata(new));
+    if was != is {
+        let tree = |metadata| {
+            serde_json::to_value(metadata)
+                .expect("ObjectMeta has string keys only, so it is always JSON")
+        };
+        let (was, is) = sides(&tree(was), &tree(is));
+        before.insert("metadata".into(), was);
+        after.insert("metadata".into(), is);
     }
-    document
+    (Value::Object(before), Value::Object(after))
 }
 
 /// The members of each side that the other lacks or has otherwise. Lists are compared whole.
-fn difference(old: Value, new: Value) -> (Value, Value) {
-    match (old, new) {
-        (Value::Object(mut old), Value::Object(mut new)) => {
-            let (mut before, mut after) = (Map::new(), Map::new());
-            for (name, was) in std::mem::take(&mut old) {
-                match new.remove(&name) {
-                    None => {
-                        before.insert(name, was);
-                    }
-                    Some(is) if is == was => {}
-                    Some(is) => {
-                        let (was, is) = difference(was, is);
-                        before.insert(name.clone(), was);
-                        after.insert(name, is);
-                    }
-                }
+fn difference(
+    old: &Map<String, Value>,
+    new: &Map<String, Value>,
+) -> (Map<String, Value>, Map<String, Value>) {
+    let (mut before, mut after) = (Map::new(), Map::new());
+    for (name, was) in old {
+        match new.get(name) {
+            None => {
+                before.insert(name.clone(), was.clone());
             }
-            after.extend(new);
+            Some(is) if is == was => {}
+            Some(is) => {
+                let (was, is) = sides(was, is);
+                before.insert(name.clone(), was);
+                after.insert(name.clone(), is);
+            }
+        }
+    }
+    let added = new.iter().filter(|(name, _)| !old.contains_key(*name));
+    after.extend(added.map(|(name, is)| (name.clone(), is.clone())));
+    (before, after)
+}
+
+fn sides(was: &Value, is: &Value) -> (Value, Value) {
+    match (was, is) {
+        (Value::Object(was), Value::Object(is)) => {
+            let (before, after) = difference(was, is);
             (Value::Object(before), Value::Object(after))
         }
-        sides => sides,
+        _ => (was.clone(), is.clone()),
     }
 }
 

@@ -9,7 +9,8 @@
 //! never been, and nobody waits for it.
 //!
 //! The price is that one transaction writes at a time. It is paid back by batching: what is queued
-//! while a commit waits for the disk goes out as one transaction (see [`writer`]).
+//! while a commit waits for the disk goes out as one transaction (see [`writer`]), and as long as no
+//! other process writes, that transaction is one statement (see [`foresight`]).
 //!
 //! # Guarantees
 //! - Those of [`devpocket_controllers::store`], for every process on the same database together.
@@ -29,7 +30,10 @@
 //!   a [`crate::cache`] in front.
 
 mod audit;
+mod batch;
 mod fault;
+mod foresight;
+mod known;
 mod log;
 mod notify;
 mod options;
@@ -60,6 +64,7 @@ use devpocket_specs::kind::Kind;
 use devpocket_specs::object::Key;
 
 use fault::Fault;
+use known::Known;
 use writer::{Queued, Writer};
 
 pub use audit::{AuditFilter, AuditRow};
@@ -144,7 +149,9 @@ impl PgStore {
         let writer = Writer {
             options: options.clone(),
             connection: None,
+            used: Instant::now(),
             covered,
+            known: Known::default(),
             committed: committed.clone(),
             latest: latest.clone(),
             own: own.clone(),

@@ -6,19 +6,14 @@ use std::sync::Arc;
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
-use devpocket_controllers::store::{EventType, Guard, Revision, Stored, WatchEvent};
-use devpocket_specs::admit::Actor;
+use devpocket_controllers::store::{Guard, Revision, Stored, WatchEvent};
 use devpocket_specs::kind::Kind;
+use devpocket_specs::metadata::ObjectMeta;
 use devpocket_specs::object::Key;
 
+use super::batch::Applied;
 use super::fault::Fault;
 use super::{audit, rows};
-
-/// A write that was decided.
-pub(super) struct Applied {
-    pub event: WatchEvent,
-    pub actor: Actor,
-}
 
 /// Advances the counter by `count`, and holds its row until the transaction ends.
 pub(super) async fn take_counter(
@@ -129,195 +124,116 @@ fn path(pointer: &str) -> Vec<String> {
     parts.map(|part| part.replace("~1", "/").replace("~0", "~")).collect()
 }
 
-/// The columns of a set of writes, one array each.
-#[derive(Default)]
-struct Columns<'a> {
-    kinds: Vec<i16>,
-    namespaces: Vec<&'a str>,
-    names: Vec<&'a str>,
-    uids: Vec<Uuid>,
-    revisions: Vec<i64>,
-    expected: Vec<i64>,
-    deleting: Vec<bool>,
-    labels: Vec<String>,
-    bodies: Vec<&'a str>,
-    previous: Vec<Option<&'a str>>,
-    events: Vec<i16>,
+/// How the statement that applies a batch relates to the counter.
+#[derive(Clone, Copy)]
+pub(super) enum Head {
+    /// This transaction has taken it.
+    Taken,
+    /// It is taken with the batch, from `base` to `upto`, and if it is not at `base`, then nothing.
+    At { base: Revision, upto: Revision },
 }
 
-impl<'a> Columns<'a> {
-    fn of(applied: impl Iterator<Item = &'a Applied>) -> Result<Columns<'a>, Fault> {
-        let mut columns = Columns::default();
-        for Applied { event, .. } in applied {
-            let object = &event.object;
-            columns.kinds.push(object.kind.number());
-            columns.namespaces.push(&object.metadata.namespace);
-            columns.names.push(&object.metadata.name);
-            columns.uids.push(object.uid());
-            columns.revisions.push(event.revision as i64);
-            columns.expected.push(event.previous.as_ref().map_or(0, |p| p.revision() as i64));
-            columns.deleting.push(object.metadata.is_deleting());
-            columns.labels.push(serde_json::to_string(&object.metadata.labels).unwrap_or_default());
-            columns.bodies.push(text(object)?);
-            columns.previous.push(event.previous.as_deref().map(text).transpose()?);
-            columns.events.push(rows::event_number(event.event));
-        }
-        Ok(columns)
-    }
+/// One statement for the whole batch. What it joins with `objects` is as before the batch, so the
+/// state before need not be sent again. A row that is not as it was decided on fails the statement,
+/// by a division by zero: this must not be found out after the commit.
+macro_rules! apply_statement {
+    ($head:literal) => {
+        concat!(
+            "WITH c AS (",
+            $head,
+            "), t AS (SELECT t.*, t.labels_text::jsonb AS labels, t.body_text::json AS body \
+             FROM c, unnest($3::bigint[], $4::smallint[], $5::text[], $6::text[], $7::uuid[], \
+                            $8::smallint[], $9::bigint[], $10::boolean[], $11::text[], \
+                            $12::text[], $13::text[], $14::text[], $15::text[], $16::text[], \
+                            $17::text[], $18::text[], $19::text[]) \
+                  AS t (revision, kind, namespace, name, uid, event, expected, deleting, \
+                        labels_text, body_text, actor, manager, address, request_id, verb, \
+                        before, after)), \
+             d AS (DELETE FROM objects o USING t WHERE t.event = 3 AND o.kind = t.kind \
+                   AND o.namespace = t.namespace AND o.name = t.name AND o.revision = t.expected \
+                   RETURNING 1), \
+             u AS (UPDATE objects o SET revision = t.revision, deleting = t.deleting, \
+                          labels = t.labels, body = t.body \
+                   FROM t WHERE t.event = 2 AND o.kind = t.kind AND o.namespace = t.namespace \
+                   AND o.name = t.name AND o.revision = t.expected RETURNING 1), \
+             i AS (INSERT INTO objects (kind, namespace, name, uid, revision, deleting, labels, \
+                                        body) \
+                   SELECT kind, namespace, name, uid, revision, deleting, labels, body FROM t \
+                   WHERE event = 1 RETURNING 1), \
+             l AS (INSERT INTO changes (revision, kind, namespace, name, uid, event, batch, at, \
+                                        body, previous) \
+                   SELECT t.revision, t.kind, t.namespace, t.name, t.uid, t.event, $1, \
+                          clock_timestamp(), t.body, o.body \
+                   FROM t LEFT JOIN objects o ON o.kind = t.kind AND o.namespace = t.namespace \
+                        AND o.name = t.name AND o.revision = t.expected), \
+             a AS (INSERT INTO audit (revision, at, actor, manager, address, request_id, verb, \
+                                      kind, namespace, name, uid, before, after) \
+                   SELECT revision, clock_timestamp(), actor, manager, address, request_id, verb, \
+                          kind, namespace, name, uid, before::json, after::json FROM t) \
+             SELECT 1 / CASE WHEN (SELECT count(*) FROM d) + (SELECT count(*) FROM u) \
+                                + (SELECT count(*) FROM i) = $2 THEN 1 ELSE 0 END FROM c"
+        )
+    };
 }
 
-fn text(stored: &Stored) -> Result<&str, Fault> {
-    std::str::from_utf8(&stored.bytes).map_err(|error| Fault::Data(error.to_string()))
-}
+const APPLY: &str = apply_statement!("SELECT revision FROM store_revision WHERE id = 1");
+const APPLY_AT: &str = apply_statement!(
+    "UPDATE store_revision SET revision = $21 WHERE id = 1 AND revision = $20 RETURNING revision"
+);
 
-/// Sends decided writes to the database: at most one of each key.
+/// Sends decided writes to the database: at most one of each key. Answers whether the counter
+/// stood where `head` has it.
 pub(super) async fn apply(
     connection: &mut PgConnection,
+    head: Head,
     batch: Uuid,
     applied: &[Applied],
-) -> Result<(), Fault> {
-    if applied.is_empty() {
-        return Ok(());
-    }
-    for event in [EventType::Deleted, EventType::Modified, EventType::Added] {
-        let columns = Columns::of(applied.iter().filter(|a| a.event.event == event))?;
-        let count = columns.kinds.len() as u64;
-        if count == 0 {
-            continue;
-        }
-        let changed = match event {
-            EventType::Added => insert_objects(connection, columns).await?,
-            EventType::Modified => update_objects(connection, columns).await?,
-            EventType::Deleted => delete_objects(connection, columns).await?,
-        };
-        if changed != count {
-            // Read under the counter row a moment ago, so somebody writes without taking it.
-            let text = format!("{changed} of {count} rows of a batch were as they had been read");
-            return Err(Fault::Broken(text));
-        }
-    }
-    insert_changes(connection, batch, Columns::of(applied.iter())?).await?;
-    insert_audit(connection, applied).await
-}
-
-async fn insert_objects(connection: &mut PgConnection, c: Columns<'_>) -> Result<u64, Fault> {
-    let done = sqlx::query(
-        "INSERT INTO objects (kind, namespace, name, uid, revision, deleting, labels, body) \
-         SELECT t.kind, t.namespace, t.name, t.uid, t.revision, t.deleting, \
-                t.labels::jsonb, t.body::json \
-         FROM unnest($1::smallint[], $2::text[], $3::text[], $4::uuid[], $5::bigint[], \
-                     $6::boolean[], $7::text[], $8::text[]) \
-              AS t (kind, namespace, name, uid, revision, deleting, labels, body)",
-    )
-    .bind(c.kinds)
-    .bind(c.namespaces)
-    .bind(c.names)
-    .bind(c.uids)
-    .bind(c.revisions)
-    .bind(c.deleting)
-    .bind(c.labels)
-    .bind(c.bodies)
-    .execute(connection)
-    .await?;
-    Ok(done.rows_affected())
-}
-
-async fn update_objects(connection: &mut PgConnection, c: Columns<'_>) -> Result<u64, Fault> {
-    let done = sqlx::query(
-        "UPDATE objects o SET revision = t.revision, deleting = t.deleting, \
-                labels = t.labels::jsonb, body = t.body::json \
-         FROM unnest($1::smallint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], \
-                     $6::boolean[], $7::text[], $8::text[]) \
-              AS t (kind, namespace, name, expected, revision, deleting, labels, body) \
-         WHERE o.kind = t.kind AND o.namespace = t.namespace AND o.name = t.name \
-           AND o.revision = t.expected",
-    )
-    .bind(c.kinds)
-    .bind(c.namespaces)
-    .bind(c.names)
-    .bind(c.expected)
-    .bind(c.revisions)
-    .bind(c.deleting)
-    .bind(c.labels)
-    .bind(c.bodies)
-    .execute(connection)
-    .await?;
-    Ok(done.rows_affected())
-}
-
-async fn delete_objects(connection: &mut PgConnection, c: Columns<'_>) -> Result<u64, Fault> {
-    let done = sqlx::query(
-        "DELETE FROM objects o \
-         USING unnest($1::smallint[], $2::text[], $3::text[], $4::bigint[]) \
-               AS t (kind, namespace, name, expected) \
-         WHERE o.kind = t.kind AND o.namespace = t.namespace AND o.name = t.name \
-           AND o.revision = t.expected",
-    )
-    .bind(c.kinds)
-    .bind(c.namespaces)
-    .bind(c.names)
-    .bind(c.expected)
-    .execute(connection)
-    .await?;
-    Ok(done.rows_affected())
-}
-
-async fn insert_changes(
-    connection: &mut PgConnection,
-    batch: Uuid,
-    c: Columns<'_>,
-) -> Result<(), Fault> {
-    sqlx::query(
-        "INSERT INTO changes \
-                (revision, kind, namespace, name, uid, event, batch, at, body, previous) \
-         SELECT t.revision, t.kind, t.namespace, t.name, t.uid, t.event, $1, clock_timestamp(), \
-                t.body::json, t.previous::json \
-         FROM unnest($2::bigint[], $3::smallint[], $4::text[], $5::text[], $6::uuid[], \
-                     $7::smallint[], $8::text[], $9::text[]) \
-              AS t (revision, kind, namespace, name, uid, event, body, previous)",
-    )
-    .bind(batch)
-    .bind(c.revisions)
-    .bind(c.kinds)
-    .bind(c.namespaces)
-    .bind(c.names)
-    .bind(c.uids)
-    .bind(c.events)
-    .bind(c.bodies)
-    .bind(c.previous)
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-async fn insert_audit(connection: &mut PgConnection, applied: &[Applied]) -> Result<(), Fault> {
-    let c = Columns::of(applied.iter())?;
-    let entries: Vec<audit::Entry> = applied.iter().map(|a| audit::entry(&a.event)).collect();
+) -> Result<bool, sqlx::Error> {
+    let events = || applied.iter().map(|applied| &applied.event);
+    let objects = || events().map(|event| &event.object);
+    let metadata = || objects().map(|object| &object.metadata);
     let actors = || applied.iter().map(|applied| &applied.actor);
-    sqlx::query(
-        "INSERT INTO audit (revision, at, actor, manager, address, request_id, verb, \
-                            kind, namespace, name, uid, before, after) \
-         SELECT t.revision, clock_timestamp(), t.actor, t.manager, t.address, t.request_id, \
-                t.verb, t.kind, t.namespace, t.name, t.uid, t.before::json, t.after::json \
-         FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], \
-                     $7::smallint[], $8::text[], $9::text[], $10::uuid[], $11::text[], \
-                     $12::text[]) \
-              AS t (revision, actor, manager, address, request_id, verb, kind, namespace, name, \
-                    uid, before, after)",
-    )
-    .bind(c.revisions)
-    .bind(actors().map(|actor| actor.user.as_str()).collect::<Vec<_>>())
-    .bind(actors().map(|actor| actor.manager.as_str()).collect::<Vec<_>>())
-    .bind(actors().map(|actor| actor.address.as_deref()).collect::<Vec<_>>())
-    .bind(actors().map(|actor| actor.request_id.as_str()).collect::<Vec<_>>())
-    .bind(entries.iter().map(|entry| entry.verb).collect::<Vec<_>>())
-    .bind(c.kinds)
-    .bind(c.namespaces)
-    .bind(c.names)
-    .bind(c.uids)
-    .bind(entries.iter().map(|entry| entry.before.as_deref()).collect::<Vec<_>>())
-    .bind(entries.iter().map(|entry| entry.after.as_deref()).collect::<Vec<_>>())
-    .execute(connection)
-    .await?;
-    Ok(())
+    let entries: Vec<audit::Entry> = events().map(audit::entry).collect();
+    let expected = |event: &WatchEvent| event.previous.as_ref().map_or(0, |p| p.revision() as i64);
+    let labels = |m: &ObjectMeta| serde_json::to_string(&m.labels).unwrap_or_default();
+    let statement = match head {
+        Head::Taken => APPLY,
+        Head::At { .. } => APPLY_AT,
+    };
+    let mut query = sqlx::query(statement)
+        .bind(batch)
+        .bind(applied.len() as i64)
+        .bind(events().map(|event| event.revision as i64).collect::<Vec<_>>())
+        .bind(objects().map(|object| object.kind.number()).collect::<Vec<_>>())
+        .bind(metadata().map(|m| m.namespace.as_str()).collect::<Vec<_>>())
+        .bind(metadata().map(|m| m.name.as_str()).collect::<Vec<_>>())
+        .bind(objects().map(|object| object.uid()).collect::<Vec<_>>())
+        .bind(events().map(|event| rows::event_number(event.event)).collect::<Vec<_>>())
+        .bind(events().map(expected).collect::<Vec<_>>())
+        .bind(metadata().map(ObjectMeta::is_deleting).collect::<Vec<_>>())
+        .bind(metadata().map(labels).collect::<Vec<_>>())
+        .bind(objects().map(|object| text(object)).collect::<Vec<_>>())
+        .bind(actors().map(|actor| actor.user.as_str()).collect::<Vec<_>>())
+        .bind(actors().map(|actor| actor.manager.as_str()).collect::<Vec<_>>())
+        .bind(actors().map(|actor| actor.address.as_deref()).collect::<Vec<_>>())
+        .bind(actors().map(|actor| actor.request_id.as_str()).collect::<Vec<_>>())
+        .bind(entries.iter().map(|entry| entry.verb).collect::<Vec<_>>())
+        .bind(entries.iter().map(|entry| entry.before.as_deref()).collect::<Vec<_>>())
+        .bind(entries.iter().map(|entry| entry.after.as_deref()).collect::<Vec<_>>());
+    if let Head::At { base, upto } = head {
+        query = query.bind(base as i64).bind(upto as i64);
+    }
+    // To the end, where the commit is: an answer to the first row would come before it.
+    Ok(!query.fetch_all(connection).await?.is_empty())
+}
+
+/// Whether a row of the batch was not as it was decided on.
+pub(super) fn is_other_than_read(error: &sqlx::Error) -> bool {
+    const DIVISION_BY_ZERO: &str = "22012";
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.as_deref() == Some(DIVISION_BY_ZERO)
+}
+
+fn text(stored: &Stored) -> &str {
+    std::str::from_utf8(&stored.bytes).expect("JSON is UTF-8")
 }

@@ -17,23 +17,33 @@ use std::time::Duration;
 use metrics::{counter, histogram};
 use sqlx::{ConnectOptions, Connection, PgConnection, Row};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, timeout};
 
 use devpocket_controllers::store::{Revision, StoreError, Stored, Write};
 
+use super::batch::Prepared;
 use super::fault::Fault;
+use super::foresight::{self, Outcome, foresee};
+use super::known::Known;
 use super::log::Committed;
 use super::options::PgOptions;
-use super::transaction::{Prepared, Stop, prepare};
+use super::transaction::{Stop, prepare};
 use super::{partitions, statements};
 
 /// Writes of one transaction at most. More only make each of them later (21 ms at 256).
 pub const BATCH_MAX: usize = 64;
 /// Writes that may wait for the writer; more wait outside, and at last are refused.
 pub const QUEUE_MAX: usize = 1_024;
+/// Turns the writer leaves to whoever is ready to run before it takes what is queued. It waits for
+/// no clock: where nobody else is ready, they are over at once.
+const TURNS_FOR_OTHERS: usize = 2;
+/// A connection that was not used for that long is asked first whether it still is one: a statement
+/// lost on the way leaves it open whether it was committed.
+const RESTED: Duration = Duration::from_secs(1);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest a transaction may take as seen from here, above the server's own timeouts.
-const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
 const RETRY_FIRST: Duration = Duration::from_millis(20);
 const RETRY_MAX: Duration = Duration::from_secs(1);
 /// How often "the same again" is tried without the connection failing.
@@ -54,8 +64,11 @@ pub(super) struct Queued {
 pub(super) struct Writer {
     pub options: PgOptions,
     pub connection: Option<PgConnection>,
+    /// When it was last used.
+    pub used: Instant,
     /// First revision without a partition, as far as this process knows.
     pub covered: Revision,
+    pub known: Known,
     pub committed: broadcast::Sender<Arc<Committed>>,
     /// The latest revision anybody is known to have written.
     pub latest: Arc<watch::Sender<Revision>>,
@@ -78,6 +91,16 @@ impl Writer {
     pub async fn run(mut self, mut queue: mpsc::Receiver<Queued>) {
         let mut batch = Vec::with_capacity(BATCH_MAX);
         while queue.recv_many(&mut batch, BATCH_MAX).await > 0 {
+            // Those who were answered a moment ago are about to write again: with the first of
+            // them alone, the disk would be waited for twice.
+            for _ in 0..TURNS_FOR_OTHERS {
+                yield_now().await;
+                while batch.len() < BATCH_MAX
+                    && let Ok(queued) = queue.try_recv()
+                {
+                    batch.push(queued);
+                }
+            }
             histogram!("devpocket_store_batch_size").record(batch.len() as f64);
             self.serve(std::mem::take(&mut batch)).await;
         }
@@ -174,21 +197,49 @@ impl Writer {
             Ok(connection) => connection,
             Err(fault) => return Attempt::Undone(fault),
         };
-        let attempt = self.transact(&mut connection, batch).await;
-        match &attempt {
-            Attempt::Undone(Fault::Lost(_)) | Attempt::InDoubt(..) => self.covered = 0,
-            Attempt::Undone(_) => {
-                // Its partitions may not be what this process believes.
-                self.covered = 0;
-                self.connection = Some(connection);
+        let attempt = match self.rested(&mut connection).await {
+            Ok(()) => self.transact(&mut connection, batch).await,
+            Err(fault) => Attempt::Undone(fault),
+        };
+        let usable = match &attempt {
+            Attempt::Committed(prepared) | Attempt::Decided(prepared) => {
+                self.known.learn(prepared);
+                true
             }
-            Attempt::Committed(_) | Attempt::Decided(_) => self.connection = Some(connection),
+            Attempt::Undone(fault) => !matches!(fault, Fault::Lost(_)),
+            Attempt::InDoubt(..) => false,
+        };
+        if !matches!(attempt, Attempt::Committed(_) | Attempt::Decided(_)) {
+            // The database, or its partitions, may not be what this process believes.
+            self.known.forget();
+            self.covered = 0;
         }
+        self.connection = usable.then_some(connection);
+        self.used = Instant::now();
         attempt
+    }
+
+    /// Asks a connection that has rested whether it still is one.
+    async fn rested(&self, connection: &mut PgConnection) -> Result<(), Fault> {
+        if self.used.elapsed() < RESTED {
+            return Ok(());
+        }
+        match timeout(TRANSACTION_TIMEOUT, connection.ping()).await {
+            Ok(answer) => Ok(answer?),
+            Err(_) => Err(Fault::Lost("the database does not answer".into())),
+        }
     }
 
     async fn transact(&mut self, connection: &mut PgConnection, batch: &[Queued]) -> Attempt {
         let writes: Vec<&Write> = batch.iter().map(|queued| &queued.write).collect();
+        if let Some(foreseen) = foresee(&writes, &self.known, self.covered) {
+            match foresight::send(connection, foreseen).await {
+                Outcome::Committed(prepared) => return Attempt::Committed(prepared),
+                Outcome::InDoubt(prepared, fault) => return Attempt::InDoubt(prepared, fault),
+                Outcome::Undone(fault) => return Attempt::Undone(fault),
+                Outcome::Missed => self.known.forget(),
+            }
+        }
         loop {
             let upto = match transaction(connection, &writes, self.covered).await {
                 Ok(attempt) => return attempt,

@@ -1,5 +1,6 @@
 //! A connection to Postgres that breaks at the worst moment.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
@@ -8,7 +9,8 @@ use sqlx::postgres::PgConnectOptions;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 
-/// What happens to the next `COMMIT`.
+/// What happens to the next transaction as it is about to be committed: by `COMMIT`, or by a
+/// statement that takes the counter and is a transaction of its own.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(u8)]
 pub enum Cut {
@@ -74,11 +76,12 @@ async fn carry(
 ) {
     let Ok(mut server) = UnixStream::connect(target).await else { return };
     let (mut up, mut down) = ([0u8; 65_536], [0u8; 65_536]);
+    let mut sent_by_client = Frontend::default();
     loop {
         tokio::select! {
             sent = client.read(&mut up) => {
                 let Ok(count @ 1..) = sent else { return };
-                let commits = up[..count].windows(7).any(|bytes| bytes == b"COMMIT\0");
+                let commits = sent_by_client.commits(&up[..count]);
                 let now = cut.load(Ordering::SeqCst);
                 if commits && now != Cut::Nothing as u8 {
                     cuts.fetch_add(1, Ordering::SeqCst);
@@ -99,4 +102,53 @@ async fn carry(
             }
         }
     }
+}
+
+const SSL_REQUEST: [u8; 4] = 80_877_103_u32.to_be_bytes();
+
+/// The client's half of the protocol, as far as it takes to see a commit coming.
+#[derive(Default)]
+struct Frontend {
+    /// Bytes of a message that is not complete yet.
+    rest: Vec<u8>,
+    /// The first message has no type.
+    started: bool,
+    /// Prepared statements that take the counter and commit at once.
+    committing: BTreeSet<Vec<u8>>,
+}
+
+impl Frontend {
+    fn commits(&mut self, bytes: &[u8]) -> bool {
+        self.rest.extend_from_slice(bytes);
+        let mut commits = false;
+        while let Some((kind, body)) = self.message() {
+            let mut texts = body.split(|byte| *byte == 0);
+            let (first, second) = (texts.next().unwrap_or(&[]), texts.next().unwrap_or(&[]));
+            match kind {
+                b'Q' => commits |= first == b"COMMIT",
+                b'P' if takes_counter_at(second) => drop(self.committing.insert(first.to_vec())),
+                b'B' => commits |= self.committing.contains(second),
+                _ => {}
+            }
+        }
+        commits
+    }
+
+    fn message(&mut self) -> Option<(u8, Vec<u8>)> {
+        let kind = usize::from(self.started);
+        let length = self.rest.get(kind..kind + 4)?.try_into().expect("four bytes");
+        let end = kind + u32::from_be_bytes(length) as usize;
+        if self.rest.len() < end {
+            return None;
+        }
+        let message: Vec<u8> = self.rest.drain(..end).collect();
+        // Asked before the startup message, and as bare as that.
+        self.started = self.started || message[4..] != SSL_REQUEST;
+        Some((if kind == 1 { message[0] } else { 0 }, message[kind + 4..].to_vec()))
+    }
+}
+
+fn takes_counter_at(statement: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(statement);
+    text.contains("UPDATE store_revision") && text.contains("WHERE id = 1 AND revision =")
 }

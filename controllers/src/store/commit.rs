@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use devpocket_specs::admit::Change;
 use devpocket_specs::object::Object;
-use serde_json::Value;
 
 use super::{EventType, Fence, Guard, Revision, StoreError, Stored, WatchEvent, Write};
 
@@ -34,30 +33,39 @@ pub fn check(write: &Write, current: Option<&Stored>) -> Result<(), StoreError> 
 
 /// Refuses what no store can hold, before it reaches one: in Postgres it would fail the whole
 /// batch it travels in.
-pub fn storable(write: &Write) -> Result<(), StoreError> {
-    let object = write.admitted.object();
-    let metadata = serde_json::to_value(&object.metadata).unwrap_or_default();
-    let actor = serde_json::to_value(&write.actor).unwrap_or_default();
-    let body = object.body.iter().any(|(name, value)| name.contains('\0') || has_nul(value));
-    if body || has_nul(&metadata) || has_nul(&actor) {
-        let message = "it contains a NUL character".to_owned();
-        return Err(StoreError::Unstorable { key: object.key(), message });
+fn storable(write: &Write, stored: &Stored) -> Result<(), StoreError> {
+    let refuse = |message: String| Err(StoreError::Unstorable { key: stored.key(), message });
+    if stored.bytes.len() > OBJECT_BYTES_MAX {
+        return refuse(format!(
+            "it is {} bytes long, and {OBJECT_BYTES_MAX} bytes are the most",
+            stored.bytes.len()
+        ));
+    }
+    let actor = &write.actor;
+    let said = [&actor.user, &actor.manager, &actor.request_id];
+    let nul = said.into_iter().chain(&actor.address).any(|text| text.contains('\0'));
+    if nul || has_nul(&stored.bytes) {
+        return refuse("it contains a NUL character".to_owned());
     }
     Ok(())
 }
 
-fn has_nul(value: &Value) -> bool {
-    match value {
-        Value::String(text) => text.contains('\0'),
-        Value::Array(items) => items.iter().any(has_nul),
-        Value::Object(fields) => {
-            fields.iter().any(|(name, value)| name.contains('\0') || has_nul(value))
+/// Whether JSON text as serde_json writes it has a NUL in one of its texts: `\u0000`, and not the
+/// six characters themselves, of which the first would be written twice.
+fn has_nul(json: &[u8]) -> bool {
+    const ESCAPED: &[u8] = b"\\u0000";
+    let mut rest = json;
+    while let Some(at) = memchr::memmem::find(rest, ESCAPED) {
+        let before = rest[..at].iter().rev().take_while(|byte| **byte == b'\\').count();
+        if before % 2 == 0 {
+            return true;
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        rest = &rest[at + ESCAPED.len()..];
     }
+    false
 }
 
-/// The write as it is committed at `revision`.
+/// The write as it is committed at `revision`; refused if no store can hold it.
 pub fn event(
     write: &Write,
     revision: Revision,
@@ -71,13 +79,7 @@ pub fn event(
         Change::Delete => EventType::Deleted,
     };
     let stored = Stored::new(object);
-    if stored.bytes.len() > OBJECT_BYTES_MAX {
-        let message = format!(
-            "it is {} bytes long, and {OBJECT_BYTES_MAX} bytes are the most",
-            stored.bytes.len()
-        );
-        return Err(StoreError::Unstorable { key: stored.key(), message });
-    }
+    storable(write, &stored)?;
     Ok(WatchEvent { revision, event, object: Arc::new(stored), previous })
 }
 

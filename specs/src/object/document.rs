@@ -56,7 +56,9 @@ impl<'de> Visitor<'de> for Document {
 }
 
 /// A typed kind from its fields, borrowed; its metadata is the default.
-pub(super) fn typed<T: DeserializeOwned>(body: &Map<String, Value>) -> Result<T, serde_json::Error> {
+pub(super) fn typed<T: DeserializeOwned>(
+    body: &Map<String, Value>,
+) -> Result<T, serde_json::Error> {
     let nothing = Value::Object(Map::new());
     let members = body.iter().map(|(name, field)| (name.as_str(), field));
     T::deserialize(MapDeserializer::new(members.chain([("metadata", &nothing)])))

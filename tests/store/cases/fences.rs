@@ -67,7 +67,7 @@ pub async fn no_fenced_write_lands_after_the_takeover(world: &mut dyn World) {
     let held = create(&*store, leadership("one")).await;
     let old_leader = async {
         let mut landed = Vec::new();
-        for n in 0..200 {
+        for n in 0..2_000 {
             let write = fenced(creating(template(&format!("t{n}"))), &leader(), 0);
             match store.write(write).await {
                 Ok(stored) => landed.push(stored.revision()),

@@ -70,7 +70,6 @@ impl State {
         if let (Change::None, Some(current)) = (write.admitted.change(), &current) {
             return Ok(current.clone());
         }
-        commit::storable(write)?;
         self.check_uid(write)?;
         for guard in &write.guards {
             if !self.holds(guard, &key) {
