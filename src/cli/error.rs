@@ -17,7 +17,7 @@ pub mod exit {
     pub const FAILED: u8 = 1;
     /// Wrong call or invalid file; nothing was sent.
     pub const INVALID: u8 = 2;
-    /// There are differences (`plan --exit-code`).
+    /// There are differences (`--exit-code` of `plan` and `diff`).
     pub const DIFFERENT: u8 = 3;
     /// Refused or held.
     pub const REFUSED: u8 = 4;

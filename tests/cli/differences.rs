@@ -42,8 +42,8 @@ async fn what_is_new_is_shown_whole_and_a_fault_is_a_fault() {
     world.file("web.yaml", WEB);
     let ended = world.run(&["diff", "-f", "web.yaml", "--exit-code"]).await;
     assert_eq!(ended.code, 3);
-    assert!(ended.out.starts_with("+ env/web  is new\n"), "{}", ended.out);
-    assert!(ended.out.contains("  + spec.size: vps-10-nvme\n"), "{}", ended.out);
+    let declared = "+ env/web  is new\n  + spec.region: EU\n  + spec.size: vps-10-nvme\n";
+    assert_eq!(ended.out, declared, "what the server fills in is not the file's");
     world.file("web.yaml", &format!("{WEB}  sise: x\n"));
     let ended = world.run(&["diff", "-f", "web.yaml", "--exit-code"]).await;
     ended.refused(2, "error[unknown-field]: \"sise\" is not a field of spec");

@@ -226,6 +226,8 @@ async fn other_kinds_are_edited_too_and_secrets_stay_private() {
     let stored = world.run(&["get", "secret/db", "-o", "json"]).await.done();
     let stored: Value = serde_json::from_str(&stored.out).unwrap();
     assert_eq!(stored["data"]["a"], "b3RoZXI=");
+    let ended = edit(&world, &["env/a", "env/b"]).await;
+    ended.refused(2, "error[usage]: edit takes one object, not 2");
     let ended = edit(&world, &["env/nothing"]).await;
     ended.refused(1, "error[not-found]: there is no env/nothing in main");
 }
@@ -236,4 +238,95 @@ async fn without_an_editor_it_says_how_to_name_one() {
     world.declare("web").await;
     let ended = world.run(&["edit", "web"]).await;
     ended.refused(2, "error[no-editor]: no editor is named");
+}
+
+/// A terminal with the program in it, for questions.
+struct Terminal {
+    child: tokio::process::Child,
+    shown: String,
+}
+
+impl Terminal {
+    fn open(world: &World, command: &str) -> Terminal {
+        let program = env!("CARGO_BIN_EXE_devpocket");
+        let known = world.program(&[]);
+        let mut script = tokio::process::Command::new("script");
+        script.env_clear().current_dir(world.home.path());
+        script.envs(known.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        script
+            .args(["-qefc", &format!("{program} {command}"), "/dev/null"])
+            .env("EDITOR", "sh editor.sh")
+            .env("PATH", "/usr/bin:/bin")
+            .env("TMPDIR", world.home.path())
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .kill_on_drop(true);
+        Terminal { child: script.spawn().unwrap(), shown: String::new() }
+    }
+
+    /// Reads until this is on the screen, once more than before.
+    async fn until(&mut self, text: &str) {
+        use tokio::io::AsyncReadExt as _;
+        self.shown.clear();
+        let out = self.child.stdout.as_mut().unwrap();
+        let mut bytes = [0; 4096];
+        while !self.shown.contains(text) {
+            let read =
+                tokio::time::timeout(std::time::Duration::from_secs(60), out.read(&mut bytes));
+            let read = read.await.expect("nothing more is shown").unwrap();
+            assert!(read > 0, "it ended without {text:?}:\n{}", self.shown);
+            self.shown.push_str(&String::from_utf8_lossy(&bytes[..read]));
+        }
+    }
+
+    async fn type_in(&mut self, text: &str) {
+        use tokio::io::AsyncWriteExt as _;
+        let input = self.child.stdin.as_mut().unwrap();
+        input.write_all(text.as_bytes()).await.unwrap();
+        input.flush().await.unwrap();
+    }
+
+    async fn end(mut self) -> i32 {
+        self.child.wait().await.unwrap().code().unwrap_or(-1)
+    }
+}
+
+#[tokio::test]
+async fn somebody_who_was_faster_than_the_answer_is_heard_and_the_edit_asked_about_again() {
+    let world = World::new().await;
+    world.declare("web").await;
+    editor(&world, "sed -i 's/power: Running/power: Stopped/' \"$1\"");
+    let mut terminal = Terminal::open(&world, "edit env/web");
+    terminal.until("[y/N]").await;
+    let key = world.key("web");
+    let edited = world.client.edit(&key, |environment: &mut Environment| {
+        environment.spec.display_name = Some("Shop".into());
+    });
+    edited.await.unwrap();
+    terminal.type_in("y\n").await;
+    terminal.until("[y/N]").await;
+    assert!(seen(&world, 2).contains("# env/web was changed by somebody else meanwhile:"));
+    assert_eq!(power(&world, "web").await, Power::Running, "nothing was written in between");
+    terminal.type_in("y\n").await;
+    terminal.until("changed").await;
+    assert_eq!(terminal.end().await, 0);
+    let stands = world.environment("web").await.unwrap();
+    assert_eq!(stands.spec.display_name.as_deref(), Some("Shop"));
+    assert_eq!(stands.spec.power, Power::Stopped);
+}
+
+#[tokio::test]
+async fn no_and_ctrl_c_change_nothing_and_name_the_file() {
+    let world = World::new().await;
+    world.declare("web").await;
+    editor(&world, "sed -i 's/power: Running/power: Stopped/' \"$1\"");
+    for (answer, code) in [("n\n", 4), ("\u{3}", 130)] {
+        let mut terminal = Terminal::open(&world, "edit env/web");
+        terminal.until("[y/N]").await;
+        terminal.type_in(answer).await;
+        terminal.until("he edit is kept in ").await;
+        assert_eq!(terminal.end().await, code);
+    }
+    assert_eq!(power(&world, "web").await, Power::Running);
+    assert_eq!(kept(&world).len(), 2);
 }

@@ -187,7 +187,9 @@ async fn plan_shows_the_same_with_the_same_hash_and_one_fault_stops_it_all() {
     let document: Value = serde_json::from_str(&document.out).unwrap();
     assert!(document["hash"].as_str().unwrap().starts_with(&hash));
     assert_eq!(document["items"][2]["change"], "deleted");
-    // Without --prune it is another plan.
+    // Without --prune it is another plan, also of files that delete nothing.
+    let ended = world.run(&["plan", "-f", "envs"]).await.done();
+    assert!(!ended.out.contains(&hash), "{}", ended.out);
     let ended = world.run(&["apply", "-f", "envs", "--plan", &hash]).await;
     assert_eq!(ended.code, 4, "{}", ended.err);
     // A fault in a file: nothing is deleted either.

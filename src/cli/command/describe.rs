@@ -282,8 +282,8 @@ fn tell_events(session: &Session, events: &[Event], key: &Key, now: Timestamp) {
         field(session, label, &format!("{age:<4} {}{times}", event.message));
     }
     if events.len() > EVENTS {
-        let all =
-            format!("{} more: devpocket get events -n {}", events.len() - EVENTS, key.namespace);
+        let more = events.len() - EVENTS;
+        let all = format!("{more} more: devpocket events {}", short_name(key));
         field(session, "", &all);
     }
 }

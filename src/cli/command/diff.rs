@@ -12,7 +12,7 @@ use super::files::propose;
 use super::pruning::PruneArgs;
 use crate::cli::error::{Outcome, exit};
 use crate::cli::output::{Format, Ink, Sign};
-use crate::cli::proposal::{Fate, Item};
+use crate::cli::proposal::{Fate, Item, content};
 use crate::cli::session::Session;
 use crate::manifest::short_name;
 
@@ -144,7 +144,10 @@ fn block(path: &str, value: &Value) -> Vec<String> {
 /// What differs in one object. Values of secrets differ without being shown.
 fn fields(item: &Item) -> Vec<Field> {
     let mut found = Vec::new();
-    compare("", item.before.as_ref(), Some(&item.after), &mut found);
+    // A secret is declared under one name and kept under another.
+    let declared =
+        if item.key.kind == Kind::Secret { item.after.clone() } else { content(&item.document) };
+    compare("", item.before.as_ref(), Some(&item.after), Some(&declared), &mut found);
     if item.key.kind == Kind::Secret {
         for field in found.iter_mut().filter(|field| field.path.starts_with("data")) {
             for value in [&mut field.before, &mut field.after].into_iter().flatten() {
@@ -162,26 +165,38 @@ fn hide(value: &mut Value) {
     }
 }
 
-fn compare(path: &str, before: Option<&Value>, after: Option<&Value>, found: &mut Vec<Field>) {
+/// `declared` is what the file itself says: what it does not say, and was not there before, is the
+/// server's default and no difference.
+fn compare(
+    path: &str,
+    before: Option<&Value>,
+    after: Option<&Value>,
+    declared: Option<&Value>,
+    found: &mut Vec<Field>,
+) {
     let present = |value: Option<&Value>| value.filter(|value| !value.is_null()).cloned();
     match (before, after) {
         (Some(before), Some(after)) if before == after => {}
         (Some(Value::Object(old)), Some(Value::Object(new))) => {
             let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
             for name in names {
-                compare(&join(path, name), old.get(name), new.get(name), found);
+                let declared = declared.and_then(|declared| declared.get(name));
+                compare(&join(path, name), old.get(name), new.get(name), declared, found);
             }
         }
-        (Some(Value::Array(old)), Some(Value::Array(new))) => list(path, old, new, found),
+        (Some(Value::Array(old)), Some(Value::Array(new))) => {
+            list(path, old, new, declared, found);
+        }
         // Something new is shown field by field, as it would be compared later.
         (None | Some(Value::Null), Some(Value::Object(new))) if !new.is_empty() => {
             for (name, value) in new {
-                compare(&join(path, name), None, Some(value), found);
+                let declared = declared.and_then(|declared| declared.get(name));
+                compare(&join(path, name), None, Some(value), declared, found);
             }
         }
         _ => {
             let (before, after) = (present(before), present(after));
-            if before != after {
+            if before != after && (before.is_some() || declared.is_some()) {
                 found.push(Field { path: path.to_owned(), before, after });
             }
         }
@@ -189,7 +204,13 @@ fn compare(path: &str, before: Option<&Value>, after: Option<&Value>, found: &mu
 }
 
 /// Items are told apart by their names; other lists show what left and what came.
-fn list(path: &str, old: &[Value], new: &[Value], found: &mut Vec<Field>) {
+fn list(
+    path: &str,
+    old: &[Value],
+    new: &[Value],
+    declared: Option<&Value>,
+    found: &mut Vec<Field>,
+) {
     let member = NAMES.into_iter().find(|name| {
         let named = |item: &Value| item[*name].is_string();
         old.iter().chain(new).all(named) && !(old.is_empty() && new.is_empty())
@@ -197,26 +218,16 @@ fn list(path: &str, old: &[Value], new: &[Value], found: &mut Vec<Field>) {
     if let Some(member) = member {
         let of =
             |items: &[Value], name: &str| items.iter().find(|item| item[member] == name).cloned();
+        let said = declared.and_then(Value::as_array).cloned().unwrap_or_default();
         let names: BTreeSet<&str> =
             old.iter().chain(new).filter_map(|item| item[member].as_str()).collect();
         for name in names {
             let path = format!("{path}[{name}]");
-            let (before, after) = (of(old, name), of(new, name));
-            compare(&path, before.as_ref(), after.as_ref(), found);
+            let (before, after, said) = (of(old, name), of(new, name), of(&said, name));
+            compare(&path, before.as_ref(), after.as_ref(), said.as_ref(), found);
         }
         return;
     }
-    let without = |items: &[Value], others: &[Value]| {
-        let mut others = others.to_vec();
-        let left = items.iter().filter(|item| match others.iter().position(|o| o == *item) {
-            Some(at) => {
-                others.swap_remove(at);
-                false
-            }
-            None => true,
-        });
-        left.cloned().collect::<Vec<_>>()
-    };
     let (gone, came) = (without(old, new), without(new, old));
     let whole = |items: &[Value]| Some(Value::Array(items.to_vec()));
     if gone.is_empty() && came.is_empty() {
@@ -227,6 +238,21 @@ fn list(path: &str, old: &[Value], new: &[Value], found: &mut Vec<Field>) {
     let each = gone.into_iter().map(|value| (Some(value), None));
     let each = each.chain(came.into_iter().map(|value| (None, Some(value))));
     found.extend(each.map(|(before, after)| Field { path: format!("{path}[]"), before, after }));
+}
+
+/// The items that the others do not hold, counting each once.
+fn without(items: &[Value], others: &[Value]) -> Vec<Value> {
+    let mut others = others.to_vec();
+    let mut left = Vec::new();
+    for item in items {
+        match others.iter().position(|other| other == item) {
+            Some(at) => {
+                others.swap_remove(at);
+            }
+            None => left.push(item.clone()),
+        }
+    }
+    left
 }
 
 /// `labels.team`, and `labels[devpocket.dev/x]` where the name has dots of its own.
@@ -245,7 +271,7 @@ mod tests {
 
     fn found(before: Value, after: Value) -> Vec<String> {
         let mut found = Vec::new();
-        compare("", Some(&before), Some(&after), &mut found);
+        compare("", Some(&before), Some(&after), Some(&after), &mut found);
         let side = |mark: &str, path: &str, value: Option<Value>| {
             value.map(|value| lines(path, &value).join("|")).map(|text| format!("{mark} {text}"))
         };
@@ -284,6 +310,16 @@ mod tests {
                 "+ env[C].value: 4"
             ]
         );
+    }
+
+    #[test]
+    fn what_only_the_server_says_is_no_difference() {
+        let after = json!({"spec": {"size": "a", "drift": "Correct"}, "labels": {"a": "b"}});
+        let declared = json!({"spec": {"size": "a"}});
+        let mut found = Vec::new();
+        compare("", None, Some(&after), Some(&declared), &mut found);
+        let paths: Vec<&str> = found.iter().map(|field| field.path.as_str()).collect();
+        assert_eq!(paths, ["spec.size"]);
     }
 
     #[test]

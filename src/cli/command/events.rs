@@ -29,7 +29,7 @@ const BEFORE: usize = 60;
 #[command(before_help = "Example:\n  devpocket events env/web -w")]
 pub struct EventsArgs {
     /// The object: web, env/web, machine/m-1; without it all of the namespace
-    #[arg(value_name = "KIND/NAME", num_args = 0..=2)]
+    #[arg(value_name = "KIND/NAME")]
     what: Vec<String>,
     /// Go on showing what happens
     #[arg(short, long)]

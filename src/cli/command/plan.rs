@@ -121,5 +121,5 @@ async fn stored(
         });
     }
     let installation = session.installation(api).await?;
-    Ok(Proposal::of(items, installation))
+    Ok(Proposal::of(items, installation, None))
 }

@@ -15,7 +15,7 @@ pub struct PruneArgs {
     /// Take into the set what is there already and belongs to no set
     #[arg(long, requires = "prune")]
     adopt: bool,
-    /// Delete up to N; needed for more than 3 and 10 % of the set, and for files that hold nothing
+    /// Delete up to N; needed beyond 3 or 10 % of the set, and for files that hold nothing
     #[arg(long, value_name = "N", requires = "prune")]
     allow_deletes: Option<usize>,
 }

@@ -72,9 +72,7 @@ pub async fn build(
     }
     let installation = session.installation(api).await?;
     let pruned = prune::find(session, api, terms, &mut items, installation.as_ref()).await?;
-    let mut proposal = priced(session, api, Proposal::of(items, installation)).await?;
-    proposal.pruned = pruned;
-    Ok(Ok(proposal))
+    Ok(Ok(priced(session, api, Proposal::of(items, installation, pruned)).await?))
 }
 
 async fn item(

@@ -9,7 +9,7 @@
 //! hash is another one; each write then carries the environment's own hash, and the server refuses
 //! where the world has moved in between.
 //!
-//! With `--prune` what goes is in it too: its uid, what becomes of its machine, and the hash of its
+//! With `--prune` the set is in it, and what goes: its uid, what becomes of its machine, and the hash of its
 //! plan ([`prune`]).
 //!
 //! # Caveats
@@ -36,7 +36,7 @@ use jiff::civil::Date;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-pub use build::{Wanted, build, compared, differences, planned, priced};
+pub use build::{Wanted, build, compared, content, differences, planned, priced};
 pub use consent::ask;
 pub use markdown::markdown;
 pub use membership::{Set, Terms};
@@ -135,9 +135,14 @@ pub struct Proposal {
 
 impl Proposal {
     /// A proposal of these items, with its hash.
-    pub fn of(items: Vec<Item>, installation: Option<Installation>) -> Proposal {
-        let hash = hash(&items);
-        Proposal { items, hash, installation, prices_of: None, committed: None, pruned: None }
+    pub fn of(
+        items: Vec<Item>,
+        installation: Option<Installation>,
+        pruned: Option<Pruned>,
+    ) -> Proposal {
+        let lines = items.iter().filter(|item| !item.is_idle()).map(line);
+        let hash = hash_of(lines.chain(set_line(pruned.as_ref())).collect());
+        Proposal { items, hash, installation, prices_of: None, committed: None, pruned }
     }
 
     pub fn steps(&self) -> impl Iterator<Item = &Step> {
@@ -183,13 +188,14 @@ fn sum<'a>(amounts: impl Iterator<Item = &'a Money>) -> Vec<Money> {
     sums
 }
 
-fn hash(items: &[Item]) -> String {
-    hash_of(items.iter().filter(|item| !item.is_idle()).map(line).collect())
-}
-
 fn hash_of(mut lines: Vec<String>) -> String {
     lines.sort();
     hex(&Sha256::digest(lines.concat().as_bytes()))[..12].to_owned()
+}
+
+/// What is agreed to as a set is not agreed to without it.
+fn set_line(pruned: Option<&Pruned>) -> Option<String> {
+    pruned.map(|pruned| format!("set\0{}\n", pruned.set.selector()))
 }
 
 fn line(item: &Item) -> String {

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::build::differences;
-use super::{Fate, Item, Proposal, hash_of, line, line_of};
+use super::{Fate, Item, Proposal, hash_of, line, line_of, set_line};
 use crate::cli::api::Api;
 use crate::cli::error::{Failure, Report, exit};
 use crate::cli::output::{age, count};
@@ -35,7 +35,7 @@ pub async fn stale(
 ) -> Report {
     let recent = futures::stream::iter(proposal.items.iter().map(|item| recent(api, item)));
     let recent: Vec<Vec<PlanMade>> = recent.buffered(AT_ONCE).collect().await;
-    let then = as_it_was(&proposal.items, &recent, hash);
+    let then = as_it_was(proposal, &recent, hash);
     let plan = again.replacen(" apply ", " plan ", 1).replacen(" create ", " create --dry-run ", 1);
     let plan = plan.replace(" --wait", "");
     let failure = match &then {
@@ -64,10 +64,11 @@ async fn recent(api: &Api, item: &Item) -> Vec<PlanMade> {
 /// The plan each item had when the proposal had this hash; `None` where it is the same as now or
 /// was never planned.
 fn as_it_was(
-    items: &[Item],
+    proposal: &Proposal,
     recent: &[Vec<PlanMade>],
     hash: &str,
 ) -> Option<Vec<Option<PlanMade>>> {
+    let items = &proposal.items;
     let times: BTreeSet<Timestamp> =
         recent.iter().flatten().flat_map(|made| [made.first, made.last]).collect();
     times.into_iter().rev().find_map(|time| {
@@ -81,7 +82,8 @@ fn as_it_was(
             None if item.is_idle() => None,
             None => Some(line(item)),
         });
-        hash_of(lines.collect()).starts_with(hash).then_some(then)
+        let set = set_line(proposal.pruned.as_ref());
+        hash_of(lines.chain(set).collect()).starts_with(hash).then_some(then)
     })
 }
 

@@ -61,7 +61,7 @@ pub(super) async fn judge(edit: &Edit<'_>) -> Result<Judged, Report> {
         return Ok(Judged::Same);
     }
     let installation = edit.session.installation(&edit.api).await?;
-    let proposal = Proposal::of(vec![item], installation);
+    let proposal = Proposal::of(vec![item], installation, None);
     Ok(Judged::Good(Box::new(priced(edit.session, &edit.api, proposal).await?)))
 }
 

@@ -41,7 +41,7 @@ const CONFLICTS: usize = 3;
 #[command(before_help = "Example:\n  devpocket edit env/web")]
 pub struct EditArgs {
     /// The object: web, env/web, template/python
-    #[arg(required = true, value_name = "KIND/NAME", num_args = 1..=2)]
+    #[arg(required = true, value_name = "KIND/NAME")]
     what: Vec<String>,
     /// Do exactly this plan, or nothing
     #[arg(long, value_name = "HASH")]
