@@ -37,7 +37,7 @@ impl Session {
         }
         // A server named on the command line is not the context's, and its token not for it.
         let context = match (&globals.server, &picked) {
-            (Some(server), Some((_, known))) if *server != known.server => None,
+            (Some(server), Some((_, known))) if !is_same(server, known) => None,
             _ => picked,
         };
         let namespace = globals
@@ -137,6 +137,15 @@ impl Session {
         };
         format!("{}  {}", api.server(), self.output.err.paint(ink, &words))
     }
+}
+
+/// Whether the address is the context's; `up` speaks TLS on the port of plain HTTP, and what the
+/// context vouches for there is as good under https.
+fn is_same(server: &str, known: &context::Context) -> bool {
+    let server = server.trim_end_matches('/');
+    let over_tls = known.authority.as_ref().and_then(|_| known.server.strip_prefix("http://"));
+    server == known.server
+        || over_tls.is_some_and(|place| server.strip_prefix("https://") == Some(place))
 }
 
 /// `DE-54321`

@@ -78,6 +78,17 @@ async fn with_the_authority_of_the_context_everything_goes_over_tls() {
 }
 
 #[tokio::test]
+async fn the_context_of_plain_http_vouches_for_tls_on_the_same_port_and_nowhere_else() {
+    let (world, tls, server) = world().await;
+    world.sign_in_at(&format!("http://{}", world.address), Some(tls.authority()));
+    world.run(&["get", "env", "--server", &server]).await.done();
+    let (other, _, elsewhere) = self::world().await;
+    let ended = world.run(&["get", "env", "--server", &elsewhere]).await;
+    assert_eq!(ended.code, 6, "{}", ended.err);
+    drop(other);
+}
+
+#[tokio::test]
 async fn login_takes_the_authority_from_a_file_and_remembers_it() {
     let (world, tls, server) = world().await;
     world.file("ca.pem", tls.authority());
