@@ -22,6 +22,7 @@ use devpocket_specs::admit::{
     Actor, Admitted, Context, Preconditions, Request, Subresource, admit,
 };
 use devpocket_specs::catalogue::Catalogue;
+use devpocket_specs::decision::DecisionRecord;
 use devpocket_specs::object::{Key, Object, ObjectError, Resource};
 use devpocket_specs::patch::PatchKind;
 use devpocket_specs::status::{Reason, Status};
@@ -106,6 +107,7 @@ pub struct Client {
     actor: Arc<Actor>,
     fence: Option<Fence>,
     guards: Vec<Guard>,
+    decision: Option<Arc<DecisionRecord>>,
 }
 
 impl Client {
@@ -117,7 +119,8 @@ impl Client {
         actor: Actor,
     ) -> Client {
         let actor = Arc::new(actor);
-        Client { store, clock, ids, catalogue, actor, fence: None, guards: Vec::new() }
+        let (fence, guards, decision) = (None, Vec::new(), None);
+        Client { store, clock, ids, catalogue, actor, fence, guards, decision }
     }
 
     /// The same client, writing as somebody else.
@@ -134,6 +137,12 @@ impl Client {
     /// `client.guarded(vec![..]).create(&machine)`.
     pub fn guarded(&self, guards: Vec<Guard>) -> Client {
         Client { guards, ..self.clone() }
+    }
+
+    /// The same client, each write of which carries the record of the decision it carries out. Meant
+    /// for one write.
+    pub fn deciding(&self, decision: Option<DecisionRecord>) -> Client {
+        Client { decision: decision.map(Arc::new), ..self.clone() }
     }
 
     pub fn store(&self) -> &Arc<dyn Store> {
@@ -311,6 +320,7 @@ impl Client {
         let mut write = Write::new(admitted, Actor::clone(&self.actor));
         write.guards.clone_from(&self.guards);
         write.fence.clone_from(&self.fence);
+        write.decision.clone_from(&self.decision);
         Ok(self.store.write(write).await?)
     }
 }

@@ -21,6 +21,7 @@ use futures::stream::BoxStream;
 use uuid::Uuid;
 
 use devpocket_specs::admit::{Actor, Admitted};
+use devpocket_specs::decision::DecisionRecord;
 use devpocket_specs::kind::Kind;
 use devpocket_specs::object::{Key, Object};
 use devpocket_specs::status::{Reason, Status};
@@ -143,11 +144,14 @@ pub struct Write {
     pub actor: Actor,
     pub guards: Vec<Guard>,
     pub fence: Option<Fence>,
+    /// The record of the decision this write carries out; kept if, and only if, the write happens
+    /// and changes something.
+    pub decision: Option<Arc<DecisionRecord>>,
 }
 
 impl Write {
     pub fn new(admitted: Admitted, actor: Actor) -> Write {
-        Write { admitted, actor, guards: Vec::new(), fence: None }
+        Write { admitted, actor, guards: Vec::new(), fence: None, decision: None }
     }
 }
 
@@ -224,6 +228,14 @@ pub trait Store: Send + Sync + 'static {
     async fn follow(&self, kind: Kind, after: Revision) -> Result<Watch, StoreError> {
         self.watch(kind, after).await
     }
+
+    /// The records of decisions about the environments that have or had this name, newest first: of
+    /// each uid the latest [`DECISIONS_KEPT`](devpocket_specs::decision::DECISIONS_KEPT).
+    async fn decisions(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Vec<Arc<DecisionRecord>>, StoreError>;
 
     /// The latest committed revision.
     async fn revision(&self) -> Result<Revision, StoreError>;

@@ -8,6 +8,7 @@ pub mod admit;
 pub mod apply;
 pub mod catalogue;
 pub mod condition;
+pub mod decision;
 pub mod defaulting;
 pub mod environment;
 pub mod event;

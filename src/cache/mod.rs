@@ -39,6 +39,7 @@ use devpocket_controllers::store::fanout::{Pace, WATCH_BUFFER};
 use devpocket_controllers::store::{
     Listing, Revision, Store, StoreError, Stored, Watch, Write, commit,
 };
+use devpocket_specs::decision::DecisionRecord;
 use devpocket_specs::kind::Kind;
 use devpocket_specs::object::Key;
 
@@ -217,6 +218,14 @@ impl Store for CachedStore {
     async fn follow(&self, kind: Kind, after: Revision) -> Result<Watch, StoreError> {
         self.reach(after).await?;
         self.shared.write().watch(kind, after, Pace::Prompt)
+    }
+
+    async fn decisions(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Vec<Arc<DecisionRecord>>, StoreError> {
+        self.shared.source.decisions(namespace, name).await
     }
 
     async fn revision(&self) -> Result<Revision, StoreError> {

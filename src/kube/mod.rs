@@ -5,7 +5,8 @@
 //! [`handle`] authenticates it, [`path`] says what the path names, the verb follows from the
 //! method, the [`Authorizer`](crate::access::Authorizer) decides, and one module answers:
 //! [`discovery`], [`openapi`], [`read`] (get, list), [`watch`], [`write`] (create, update, patch,
-//! apply, delete), [`collection`], or one of the parts only DevPocket has ([`plan`], [`approval`], [`resolve`], [`undelete`]).
+//! apply, delete), [`collection`], or one of the parts only DevPocket has ([`plan`],
+//! [`decisions`], [`approval`], [`resolve`], [`undelete`]).
 //! Kinds come from the table in `specs`; nothing here is written per kind except the rules in
 //! [`rules`] and those parts.
 //!
@@ -31,6 +32,7 @@ mod body;
 mod call;
 mod catalogue;
 mod collection;
+mod decisions;
 mod discovery;
 mod events;
 mod fit;
@@ -67,6 +69,7 @@ use call::Call;
 
 pub use approval::ApprovalRequest;
 pub use catalogue::{CatalogueView, RegionPrice, SizeView};
+pub use decisions::EnvironmentDecisions;
 pub use made::PlansMade;
 pub use plan::EnvironmentPlan;
 pub use resolve::ResolveRequest;
@@ -157,6 +160,7 @@ async fn resource_call(mut call: Call, resource: ResourcePath) -> Result<Respons
         (Method::DELETE, None) => write::delete(call, resource).await,
         (Method::GET, Some(Part::Plan)) => plan::stored(call, resource).await,
         (Method::POST, Some(Part::Plan)) => plan::proposed(call, resource).await,
+        (Method::GET, Some(Part::Decisions)) => decisions::read(call, resource).await,
         (Method::POST, Some(Part::Approval)) => approval::approve(call, resource).await,
         (Method::POST, Some(Part::Undelete)) => undelete::undelete(call, resource).await,
         (Method::POST, Some(Part::Resolve)) => resolve::resolve(call, resource).await,

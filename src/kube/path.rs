@@ -15,6 +15,7 @@ pub(super) const AUTHORIZATION: &str = "authorization.k8s.io";
 pub(super) enum Part {
     Status,
     Plan,
+    Decisions,
     Approval,
     Undelete,
     Resolve,
@@ -25,6 +26,7 @@ impl Part {
         match self {
             Part::Status => "status",
             Part::Plan => "plan",
+            Part::Decisions => "decisions",
             Part::Approval => "approval",
             Part::Undelete => "undelete",
             Part::Resolve => "resolve",
@@ -36,6 +38,7 @@ impl Part {
         match self {
             Part::Status => &["get", "patch", "update"],
             Part::Plan => &["create", "get"],
+            Part::Decisions => &["get"],
             Part::Approval | Part::Undelete | Part::Resolve => &["create"],
         }
     }
@@ -44,7 +47,7 @@ impl Part {
 /// The subresources of a kind.
 pub(super) fn parts(kind: Kind) -> Vec<Part> {
     let own: &[Part] = match kind {
-        Kind::Environment => &[Part::Approval, Part::Plan, Part::Undelete],
+        Kind::Environment => &[Part::Approval, Part::Decisions, Part::Plan, Part::Undelete],
         Kind::Operation => &[Part::Resolve],
         _ => &[],
     };

@@ -10,6 +10,7 @@ use axum::response::Response;
 use devpocket_controllers::client::Client;
 use devpocket_controllers::operation;
 use devpocket_controllers::store::{Listing, Revision, Store, StoreError, Stored, Watch, Write};
+use devpocket_specs::decision::DecisionRecord;
 use devpocket_specs::kind::Kind;
 use devpocket_specs::object::{Key, Object};
 use devpocket_specs::operation::Resolution;
@@ -71,6 +72,14 @@ impl Store for DryRun {
 
     async fn watch(&self, kind: Kind, after: Revision) -> Result<Watch, StoreError> {
         self.0.watch(kind, after).await
+    }
+
+    async fn decisions(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Vec<Arc<DecisionRecord>>, StoreError> {
+        self.0.decisions(namespace, name).await
     }
 
     async fn revision(&self) -> Result<Revision, StoreError> {

@@ -12,12 +12,14 @@ use devpocket_controllers::store::{
     EventType, Guard, Revision, StoreError, Stored, WatchEvent, Write, commit,
 };
 use devpocket_specs::admit::{Actor, Change};
+use devpocket_specs::decision::DecisionRecord;
 use devpocket_specs::object::{Key, Object};
 
 /// A write that was decided.
 pub(super) struct Applied {
     pub event: WatchEvent,
     pub actor: Actor,
+    pub decision: Option<Arc<DecisionRecord>>,
 }
 
 /// A batch as it will be once committed.
@@ -113,7 +115,8 @@ impl Batch {
         }
         self.touched.insert(key);
         self.events.push(event.clone());
-        self.pending.push(Applied { event, actor: write.actor.clone() });
+        let (actor, decision) = (write.actor.clone(), write.decision.clone());
+        self.pending.push(Applied { event, actor, decision });
         Ok(stored)
     }
 

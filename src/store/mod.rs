@@ -31,6 +31,7 @@
 
 mod audit;
 mod batch;
+mod decisions;
 mod fault;
 mod foresight;
 mod known;
@@ -60,6 +61,7 @@ use devpocket_controllers::store::{
     Listing, Revision, Store, StoreError, Stored, Watch, Write, commit,
 };
 use devpocket_specs::admit::Change;
+use devpocket_specs::decision::DecisionRecord;
 use devpocket_specs::kind::Kind;
 use devpocket_specs::object::Key;
 
@@ -280,6 +282,7 @@ async fn maintain_once(pool: &PgPool, options: &PgOptions) -> Result<(), Fault> 
     let upto = partitions::compactable(&mut connection, options).await?;
     partitions::publish(&mut connection, upto).await?;
     partitions::prune_audit(&mut connection).await?;
+    decisions::prune(&mut connection).await?;
     Ok(())
 }
 
@@ -325,6 +328,17 @@ impl Store for PgStore {
             return Err(commit::ahead(after, counter.revision));
         }
         Ok(log::watch_log(self.pool.clone(), kind, after, latest, self.options.clone()))
+    }
+
+    async fn decisions(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Vec<Arc<DecisionRecord>>, StoreError> {
+        if namespace.contains('\0') || name.contains('\0') {
+            return Ok(Vec::new());
+        }
+        Ok(decisions::read(&self.pool, namespace, name).await?)
     }
 
     async fn revision(&self) -> Result<Revision, StoreError> {

@@ -7,6 +7,7 @@ use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
 use devpocket_controllers::store::{Guard, Revision, Stored, WatchEvent};
+use devpocket_specs::decision::{DECISIONS_KEPT, DecisionRecord};
 use devpocket_specs::kind::Kind;
 use devpocket_specs::metadata::ObjectMeta;
 use devpocket_specs::object::Key;
@@ -137,7 +138,7 @@ pub(super) enum Head {
 /// state before need not be sent again. A row that is not as it was decided on fails the statement,
 /// by a division by zero: this must not be found out after the commit.
 macro_rules! apply_statement {
-    ($head:literal) => {
+    ($head:literal $(, $decided:expr)?) => {
         concat!(
             "WITH c AS (",
             $head,
@@ -169,9 +170,31 @@ macro_rules! apply_statement {
              a AS (INSERT INTO audit (revision, at, actor, manager, address, request_id, verb, \
                                       kind, namespace, name, uid, before, after) \
                    SELECT revision, clock_timestamp(), actor, manager, address, request_id, verb, \
-                          kind, namespace, name, uid, before::json, after::json FROM t) \
-             SELECT 1 / CASE WHEN (SELECT count(*) FROM d) + (SELECT count(*) FROM u) \
+                          kind, namespace, name, uid, before::json, after::json FROM t) ",
+            $($decided,)?
+            "SELECT 1 / CASE WHEN (SELECT count(*) FROM d) + (SELECT count(*) FROM u) \
                                 + (SELECT count(*) FROM i) = $2 THEN 1 ELSE 0 END FROM c"
+        )
+    };
+}
+
+/// The part of it for decisions, which few batches carry: they are kept, and of each environment only
+/// the latest. The delete does not see what the insert adds, so it leaves one less.
+macro_rules! decided {
+    ($revisions:literal, $namespaces:literal, $names:literal, $uids:literal, $bodies:literal,
+     $left:literal) => {
+        concat!(
+            ", k AS (SELECT k.* FROM c, unnest(", $revisions, "::bigint[], ", $namespaces,
+            "::text[], ", $names, "::text[], ", $uids, "::uuid[], ", $bodies, "::text[]) \
+                  AS k (revision, namespace, name, uid, body)), \
+             g AS (DELETE FROM decisions x USING k \
+                   WHERE x.namespace = k.namespace AND x.name = k.name AND x.uid = k.uid \
+                     AND x.revision <= (SELECT o.revision FROM decisions o \
+                                        WHERE o.namespace = k.namespace AND o.name = k.name \
+                                          AND o.uid = k.uid \
+                                        ORDER BY o.revision DESC OFFSET ", $left, " LIMIT 1)), \
+             n AS (INSERT INTO decisions (revision, at, namespace, name, uid, body) \
+                   SELECT revision, clock_timestamp(), namespace, name, uid, body::json FROM k) "
         )
     };
 }
@@ -179,6 +202,14 @@ macro_rules! apply_statement {
 const APPLY: &str = apply_statement!("SELECT revision FROM store_revision WHERE id = 1");
 const APPLY_AT: &str = apply_statement!(
     "UPDATE store_revision SET revision = $21 WHERE id = 1 AND revision = $20 RETURNING revision"
+);
+const APPLY_DECIDED: &str = apply_statement!(
+    "SELECT revision FROM store_revision WHERE id = 1",
+    decided!("$20", "$21", "$22", "$23", "$24", "$25")
+);
+const APPLY_DECIDED_AT: &str = apply_statement!(
+    "UPDATE store_revision SET revision = $21 WHERE id = 1 AND revision = $20 RETURNING revision",
+    decided!("$22", "$23", "$24", "$25", "$26", "$27")
 );
 
 /// Sends decided writes to the database: at most one of each key. Answers whether the counter
@@ -196,9 +227,13 @@ pub(super) async fn apply(
     let entries: Vec<audit::Entry> = events().map(audit::entry).collect();
     let expected = |event: &WatchEvent| event.previous.as_ref().map_or(0, |p| p.revision() as i64);
     let labels = |m: &ObjectMeta| serde_json::to_string(&m.labels).unwrap_or_default();
-    let statement = match head {
-        Head::Taken => APPLY,
-        Head::At { .. } => APPLY_AT,
+    let decided: Vec<(Revision, &DecisionRecord)> =
+        applied.iter().filter_map(|a| Some((a.event.revision, a.decision.as_deref()?))).collect();
+    let statement = match (head, decided.is_empty()) {
+        (Head::Taken, true) => APPLY,
+        (Head::Taken, false) => APPLY_DECIDED,
+        (Head::At { .. }, true) => APPLY_AT,
+        (Head::At { .. }, false) => APPLY_DECIDED_AT,
     };
     let mut query = sqlx::query(statement)
         .bind(batch)
@@ -222,6 +257,19 @@ pub(super) async fn apply(
         .bind(entries.iter().map(|entry| entry.after.as_deref()).collect::<Vec<_>>());
     if let Head::At { base, upto } = head {
         query = query.bind(base as i64).bind(upto as i64);
+    }
+    if !decided.is_empty() {
+        let environments = || decided.iter().map(|(_, record)| &record.environment);
+        let body = |record: &DecisionRecord| {
+            serde_json::to_string(record).expect("records have string keys only")
+        };
+        query = query
+            .bind(decided.iter().map(|(revision, _)| *revision as i64).collect::<Vec<_>>())
+            .bind(environments().map(|e| e.namespace.as_str()).collect::<Vec<_>>())
+            .bind(environments().map(|e| e.name.as_str()).collect::<Vec<_>>())
+            .bind(environments().map(|e| e.uid).collect::<Vec<_>>())
+            .bind(decided.iter().map(|(_, record)| body(record)).collect::<Vec<_>>())
+            .bind(DECISIONS_KEPT as i64 - 1);
     }
     // To the end, where the commit is: an answer to the first row would come before it.
     Ok(!query.fetch_all(connection).await?.is_empty())

@@ -7,6 +7,7 @@ mod codes;
 mod differences;
 mod editing;
 mod examples;
+mod explain;
 mod files;
 mod history;
 mod looks;

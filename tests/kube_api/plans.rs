@@ -251,3 +251,44 @@ async fn the_catalogue_says_what_can_be_had_and_what_it_costs() {
     assert!(size.prices.iter().any(|price| price.region == "EU" && price.price.term_months == 1));
     assert!(view.regions.iter().any(|region| region.slug == "EU"));
 }
+
+#[tokio::test]
+async fn decisions_are_a_part_of_their_environment_and_outlive_it() {
+    let world = world().await;
+    let unknown = world.get(&format!("{ENVIRONMENTS}/web/decisions")).await;
+    assert_eq!((unknown.code, unknown.reason()), (404, "NotFound"));
+    world.environment("web").await;
+    let none = world.get(&format!("{ENVIRONMENTS}/web/decisions")).await;
+    assert_eq!((none.code, &none.body["items"]), (200, &json!([])), "{none:?}");
+
+    let client = system(&world);
+    let key = devpocket_specs::object::Key::new(
+        devpocket_specs::kind::Kind::Environment,
+        "team-a",
+        "web",
+    );
+    let mut environment: Environment = client.get(&key).await.unwrap().unwrap();
+    let record = serde_json::from_value(json!({
+        "at": "2026-11-22T12:00:00Z",
+        "environment": {
+            "namespace": "team-a", "name": "web", "uid": environment.metadata.uid, "generation": 1,
+        },
+        "version": "0.1.0", "plan": "0123456789ab", "digest": "0", "inputs": ["Environment/web@1"],
+    }));
+    environment.status.message = "decided".into();
+    client.deciding(Some(record.unwrap())).update_status(&environment).await.unwrap();
+    client.delete(&key, Default::default()).await.unwrap();
+    let kept = world.get(&format!("{ENVIRONMENTS}/web/decisions")).await;
+    assert_eq!(kept.body["items"][0]["plan"], "0123456789ab", "{kept:?}");
+    assert_eq!(kept.body["kind"], "EnvironmentDecisions");
+
+    let write =
+        world.send(Method::POST, &format!("{ENVIRONMENTS}/web/decisions"), &json!({})).await;
+    assert_eq!(write.code, 405, "nobody writes history");
+    let stranger = world.request(Method::GET, &format!("{ENVIRONMENTS}/web/decisions"));
+    assert_eq!(super::world::answer(stranger).await.code, 401);
+    let discovery = world.get("/kube/apis/devpocket.dev/v1alpha1").await;
+    let resources = discovery.body["resources"].as_array().unwrap().clone();
+    let part = resources.iter().find(|r| r["name"] == "environments/decisions");
+    assert_eq!(part.map(|part| &part["verbs"]), Some(&json!(["get"])));
+}

@@ -7,6 +7,7 @@ mod support;
 mod bad_days;
 mod config;
 mod credentials;
+mod decisions;
 mod doctor;
 mod doctor_database;
 mod doctor_faults;

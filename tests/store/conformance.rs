@@ -1,6 +1,6 @@
 //! The suite over every implementation: each case is a test of its own on each of them.
 
-use crate::cases::{fences, guards, lists, races, restarts, watches, writes};
+use crate::cases::{decisions, fences, guards, lists, races, restarts, watches, writes};
 use crate::worlds::{Cached, Memory, Postgres};
 
 macro_rules! conformance {
@@ -72,6 +72,10 @@ conformance! {
     fences: the_holder_of_the_epoch_may_write, the_holder_of_an_older_epoch_may_not,
         without_a_lease_nobody_passes_its_fence, a_fence_is_looked_at_before_anything_else,
         of_two_candidates_one_takes_the_lease, no_fenced_write_lands_after_the_takeover;
+    decisions: a_decision_is_kept_with_the_write_that_carries_it,
+        a_refused_write_leaves_no_decision, a_write_that_changes_nothing_leaves_no_decision,
+        a_decision_outlives_its_environment_and_the_process, another_process_reads_the_decisions,
+        only_the_latest_decisions_are_kept, decisions_are_of_one_name;
     races: watchers_follow_concurrent_writers_exactly, list_then_watch_misses_nothing,
         of_fifty_for_the_last_slot_one_gets_it, of_twenty_for_one_name_one_gets_it,
         of_twenty_creates_of_one_key_one_happens, of_twenty_edits_of_one_state_one_happens,

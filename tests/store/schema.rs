@@ -51,12 +51,12 @@ async fn a_newer_schema_is_refused_and_left_alone() {
 async fn an_older_schema_is_refused_with_the_command_that_helps() {
     let database = TestDatabase::new().await;
     let pool = database.pool().await;
-    sqlx::raw_sql("DROP TABLE used_by; DELETE FROM _sqlx_migrations WHERE version = 2")
+    sqlx::raw_sql("DROP TABLE decisions; DELETE FROM _sqlx_migrations WHERE version = 3")
         .execute(&pool)
         .await
         .unwrap();
 
     let refusal = schema_status(&pool).await.unwrap().check().unwrap_err();
-    assert!(matches!(refusal, SchemaError::Old { at: 1, .. }), "{refusal:?}");
+    assert!(matches!(refusal, SchemaError::Old { at: 2, .. }), "{refusal:?}");
     assert!(refusal.to_string().contains("devpocket migrate"), "{refusal}");
 }

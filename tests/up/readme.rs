@@ -21,11 +21,8 @@ const KEPT_IN: &str = "~/.local/share/devpocket";
 const UPDATE: &str = "DEVPOCKET_UPDATE_README";
 
 /// Commands that only read, with what they show once the dust has settled.
-const SETTLED: [(&str, &str); 3] = [
-    ("get env", "running"),
-    ("explain env/demo", "as declared again"),
-    ("simulator ledger", " 2 "),
-];
+const SETTLED: [(&str, &str); 3] =
+    [("get env", "running"), ("explain env/demo", "running at"), ("simulator ledger", " 2 ")];
 
 /// A command of the README and what it is said to print.
 #[derive(Debug)]

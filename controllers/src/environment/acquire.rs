@@ -15,7 +15,7 @@ use super::names;
 use super::observed::{Observed, look, may_have_happened};
 use super::want::{Wanted, today, wanted};
 use super::world::{World, undelete_of};
-use crate::guard::{codes, hold, may_issue};
+use crate::guard::{codes, hold};
 use crate::operation::intent;
 
 /// A machine of the pool is claimed only if this many days are left: two days before its next
@@ -234,7 +234,7 @@ fn claim(draft: &mut Draft<'_, '_>, need: Need<'_>, wanted: &Wanted<'_>, machine
             Some(identify(world, &step, &wanted.rendered.digest, json!({ "instead_of": of })));
     }
     let install = super::install::operation(world, &next, wanted);
-    step.hold = may_issue(&world.guard(), &install).err();
+    step.hold = world.may_issue(&install).err();
     draft.report.not_ready(
         Phase::Creating,
         "Claiming",
@@ -292,7 +292,7 @@ fn buy(draft: &mut Draft<'_, '_>, need: Need<'_>, wanted: &Wanted<'_>) {
     step.fingerprint = Some(fingerprint);
     let mut purchase = intent::planned(&machine, Verb::Purchase, step.summary.clone(), []);
     purchase.spec.spends = Some(price.due());
-    step.hold = may_issue(&world.guard(), &purchase).err();
+    step.hold = world.may_issue(&purchase).err();
     draft.report.not_ready(Phase::Creating, "Ordering", format!("orders {}", wanted.words()));
     draft.step(Pending {
         event: Some(EventDraft::normal(

@@ -10,7 +10,6 @@ use super::decision::{EventDraft, RecordWrite};
 use super::draft::{Draft, Pending};
 use super::observed::happened;
 use super::{drift, names};
-use crate::guard::may_issue;
 use crate::operation::intent;
 
 fn wanted(draft: &Draft<'_, '_>, bound: &Bound<'_>) -> String {
@@ -63,7 +62,7 @@ pub(super) fn converge(draft: &mut Draft<'_, '_>, bound: &Bound<'_>, seen: &Seen
         due: None,
         fingerprint: None,
         approved: true,
-        hold: may_issue(&world.guard(), &operation).err(),
+        hold: world.may_issue(&operation).err(),
     };
     let event = match told {
         Some(both) if step.hold.is_none() => both,

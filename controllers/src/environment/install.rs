@@ -18,7 +18,7 @@ use super::draft::{Draft, Pending};
 use super::observed::{Observed, happened};
 use super::want::{Wanted, wanted};
 use super::world::World;
-use crate::guard::{codes, hold, may_issue};
+use crate::guard::{codes, hold};
 use crate::operation::intent;
 
 /// Installs that were refused, or proved not to have happened, before it is given up.
@@ -128,7 +128,7 @@ fn plan(draft: &mut Draft<'_, '_>, bound: &Bound<'_>, implied: Implied) {
     let mut step = step(world, bound.machine, &wanted);
     let mut operation = operation(world, bound.machine, &wanted);
     operation.spec.fingerprint.clone_from(&step.fingerprint);
-    step.hold = may_issue(&world.guard(), &operation).err();
+    step.hold = world.may_issue(&operation).err();
     let event = EventDraft::normal("Installing", format!("{} on {}", step.summary, bound.called()));
     let writes = vec![RecordWrite::CreateOperation(Box::new(operation))];
     draft.step(Pending { step, implied, writes, event: Some(event) });

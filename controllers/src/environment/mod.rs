@@ -21,6 +21,8 @@
 //! - **Only evidence counts.** What was looked at before an operation on the machine ended, plus the
 //!   lag allowance, decides nothing. Not seeing is never absence.
 //! - **A pass that changes nothing writes nothing.** Times in the status move with facts only.
+//! - **A decision leaves a record** ([`record()`]) in the transaction of its first write, from which it
+//!   can be told and made again ([`replay`]).
 //!
 //! # Caveats
 //! - A decision may rest on a mirror that trails the store. Every write is a compare-and-swap, so
@@ -31,6 +33,7 @@
 mod acquire;
 mod binding;
 mod bound;
+mod brakes;
 mod consent;
 mod decision;
 mod display_name;
@@ -46,6 +49,7 @@ mod ordering;
 mod plan;
 mod power;
 pub mod reconcile;
+mod record;
 mod release;
 pub mod rendered;
 mod report;
@@ -59,7 +63,9 @@ mod want;
 pub mod words;
 pub mod world;
 
+pub use brakes::Brakes;
 pub use decision::{Decision, EventDraft, RecordWrite};
 pub use facts::facts;
 pub use plan::{decide, effective_power, plan_for};
+pub use record::{ReplayError, decides, record, replay};
 pub use world::{Records, Snapshot, World};

@@ -16,7 +16,7 @@ use super::drift;
 use super::observed::{happened, may_have_happened};
 use super::report::Says;
 use super::{requests, standstill};
-use crate::guard::{codes, hold, may_issue};
+use crate::guard::{codes, hold};
 use crate::operation::intent;
 
 /// A guest has this long to power itself off before the power is cut.
@@ -356,7 +356,7 @@ fn send(draft: &mut Draft<'_, '_>, bound: &Bound<'_>, verb: Verb, outside: Optio
     operation.spec.power = Some(declared);
     operation.spec.by_person = outside.is_none() || asked.is_some();
     operation.spec.request = asked.map(str::to_owned);
-    let step = step(bound, verb, may_issue(&world.guard(), &operation).err());
+    let step = step(bound, verb, world.may_issue(&operation).err());
     let (reason, then) = match verb {
         Verb::Start => ("Starting", ", starting it again"),
         _ => ("Stopping", ", stopping it again"),

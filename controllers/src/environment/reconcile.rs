@@ -15,8 +15,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use devpocket_specs::admit::Preconditions;
 use devpocket_specs::catalogue::Catalogue;
+use devpocket_specs::decision::DecisionRecord;
 use devpocket_specs::environment::Environment;
 use devpocket_specs::installation::Installation;
 use devpocket_specs::kind::Kind;
@@ -27,7 +30,7 @@ use devpocket_specs::operation::Operation;
 use devpocket_specs::template::Template;
 
 use super::world::{Records, Snapshot};
-use super::{Decision, EventDraft, RecordWrite, decide};
+use super::{Decision, EventDraft, RecordWrite, decide, decides, record};
 use crate::client::{Client, ClientError};
 use crate::guard::codes;
 use crate::manager::mirrors::{installation_key, machine_key};
@@ -81,17 +84,17 @@ impl EnvironmentReconciler {
             return Ok(Outcome::Done);
         };
         let snapshot = self.mirrored();
-        let decision = decide(&snapshot.for_environment(&environment, self.term.now()));
+        let (decision, record) = decided(&snapshot, &environment, self.term.now());
         if !decision.writes.iter().any(needs_care) {
-            return self.execute(Environment::clone(&environment), decision).await;
+            return self.execute(Environment::clone(&environment), decision, record).await;
         }
         let _turn = self.careful.lock().await;
         let Some(environment) = self.term.client.get::<Environment>(key).await? else {
             return Ok(Outcome::Done);
         };
         let snapshot = self.fresh().await?;
-        let decision = decide(&snapshot.for_environment(&environment, self.term.now()));
-        self.execute(environment, decision).await
+        let (decision, record) = decided(&snapshot, &environment, self.term.now());
+        self.execute(environment, decision, record).await
     }
 
     /// The world as the mirrors have it.
@@ -134,67 +137,43 @@ impl EnvironmentReconciler {
         Ok(Snapshot::new(self.catalogue.clone(), records))
     }
 
+    /// Carries it out. The record goes with the first write that happens.
     async fn execute(
         &self,
         mut environment: Environment,
         decision: Decision,
+        record: Option<DecisionRecord>,
     ) -> Result<Outcome, ClientError> {
         let writes = &decision.writes;
         let key = environment.key();
+        let mut client = self.term.client.deciding(record);
         for write in writes {
             tracing::info!(environment = %key, "{}", told(write));
             match write {
                 RecordWrite::AddFinalizer => {
                     environment.metadata.finalizers.push(names::RELEASE_FINALIZER.into());
-                    environment = self.term.client.update(&environment).await?;
+                    environment = client.update(&environment).await?;
+                    client = client.deciding(None);
                 }
                 RecordWrite::RemoveFinalizer => {
                     let finalizers = &mut environment.metadata.finalizers;
                     finalizers.retain(|f| f != names::RELEASE_FINALIZER);
-                    self.term.client.update(&environment).await?;
+                    client.update(&environment).await?;
                     return Ok(Outcome::Done);
                 }
-                other => self.write(&environment, other).await?,
+                other => {
+                    if write_record(&client, &environment, other).await? {
+                        client = client.deciding(None);
+                    }
+                }
             }
         }
         if decision.status != environment.status {
             environment.status = decision.status;
-            environment = self.term.client.update_status(&environment).await?;
+            environment = client.update_status(&environment).await?;
         }
         self.tell(&environment, &decision.events).await;
         Ok(decision.requeue.map_or(Outcome::Done, Outcome::After))
-    }
-
-    async fn write(
-        &self,
-        environment: &Environment,
-        write: &RecordWrite,
-    ) -> Result<(), ClientError> {
-        let client = &self.term.client;
-        // Nothing is made for, or given to, an environment that is going.
-        let wanted = || client.guarded(vec![Guard::Exists { key: environment.key() }]);
-        match write {
-            RecordWrite::CreateMachine(machine) => create_machine(&wanted(), machine).await,
-            RecordWrite::UpdateMachine(machine) if claims(environment, machine) => {
-                wanted().update(&**machine).await.map(drop)
-            }
-            RecordWrite::UpdateMachine(machine) => client.update(&**machine).await.map(drop),
-            RecordWrite::DeleteMachine { name, uid } => {
-                let same = Preconditions { uid: Some(*uid), resource_version: None };
-                match client.delete(&machine_key(name), same).await {
-                    Err(error) if error.is_not_found() => Ok(()),
-                    other => other,
-                }
-            }
-            RecordWrite::CreateOperation(operation) => {
-                match client.create(&**operation).await {
-                    // Made in a pass this one's mirrors have not seen: the same need.
-                    Err(error) if error.is_already_exists() => Ok(()),
-                    other => other.map(drop),
-                }
-            }
-            RecordWrite::AddFinalizer | RecordWrite::RemoveFinalizer => Ok(()),
-        }
     }
 
     async fn tell(&self, environment: &Environment, events: &[EventDraft]) {
@@ -216,6 +195,48 @@ impl EnvironmentReconciler {
     }
 }
 
+/// The decision, and its record if it leaves anything to write.
+fn decided(
+    snapshot: &Snapshot,
+    environment: &Environment,
+    now: Timestamp,
+) -> (Decision, Option<DecisionRecord>) {
+    let world = snapshot.for_environment(environment, now);
+    let decision = decide(&world);
+    let record = decides(environment, &decision).then(|| record(&world, &decision));
+    (decision, record)
+}
+
+/// Writes one record; `false` when it was there already and nothing was written.
+async fn write_record(
+    client: &Client,
+    environment: &Environment,
+    write: &RecordWrite,
+) -> Result<bool, ClientError> {
+    // Nothing is made for, or given to, an environment that is going.
+    let wanted = || client.guarded(vec![Guard::Exists { key: environment.key() }]);
+    match write {
+        RecordWrite::CreateMachine(machine) => create_machine(&wanted(), machine).await,
+        RecordWrite::UpdateMachine(machine) if claims(environment, machine) => {
+            wanted().update(&**machine).await.map(|_| true)
+        }
+        RecordWrite::UpdateMachine(machine) => client.update(&**machine).await.map(|_| true),
+        RecordWrite::DeleteMachine { name, uid } => {
+            let same = Preconditions { uid: Some(*uid), resource_version: None };
+            match client.delete(&machine_key(name), same).await {
+                Err(error) if error.is_not_found() => Ok(false),
+                other => other.map(|()| true),
+            }
+        }
+        RecordWrite::CreateOperation(operation) => match client.create(&**operation).await {
+            // Made in a pass this one's mirrors have not seen: the same need.
+            Err(error) if error.is_already_exists() => Ok(false),
+            other => other.map(|_| true),
+        },
+        RecordWrite::AddFinalizer | RecordWrite::RemoveFinalizer => Ok(false),
+    }
+}
+
 /// Whether the update keeps or makes the machine this environment's.
 fn claims(environment: &Environment, machine: &Machine) -> bool {
     let claim = machine.spec.claim.as_ref();
@@ -229,15 +250,15 @@ fn needs_care(write: &RecordWrite) -> bool {
 
 /// The record of a machine to be bought. One that is there already answers the same need, or the
 /// name means something else and nothing may be bought under it.
-async fn create_machine(client: &Client, machine: &Machine) -> Result<(), ClientError> {
+async fn create_machine(client: &Client, machine: &Machine) -> Result<bool, ClientError> {
     let refused = match client.create(machine).await {
         Err(error) if error.is_already_exists() => error,
-        other => return other.map(drop),
+        other => return other.map(|_| true),
     };
     let there = client.get::<Machine>(&machine_key(&machine.metadata.name)).await?;
     let demand = |m: &Machine| m.spec.order.as_ref().map(|o| o.demand.clone());
     match there {
-        Some(there) if demand(&there) == demand(machine) => Ok(()),
+        Some(there) if demand(&there) == demand(machine) => Ok(false),
         Some(_) => Err(refused),
         None => Err(StoreError::NotFound(machine.key()).into()),
     }
@@ -247,7 +268,8 @@ fn shared<T>(records: Vec<T>) -> Vec<Arc<T>> {
     records.into_iter().map(Arc::new).collect()
 }
 
-fn told(write: &RecordWrite) -> String {
+/// A write in a few words.
+pub(super) fn told(write: &RecordWrite) -> String {
     match write {
         RecordWrite::AddFinalizer => "takes the environment on".into(),
         RecordWrite::RemoveFinalizer => "lets the environment go".into(),

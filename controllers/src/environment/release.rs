@@ -17,7 +17,7 @@ use super::decision::{EventDraft, RecordWrite};
 use super::draft::{Draft, Pending};
 use super::observed::may_have_happened;
 use super::world::World;
-use crate::guard::{codes, hold, may_release};
+use crate::guard::{codes, hold};
 
 /// How long a released machine can be taken back when no installation says otherwise, in seconds.
 const RECLAIM_AFTER: i64 = 86_400;
@@ -138,7 +138,7 @@ fn release(draft: &mut Draft<'_, '_>, machine: &Machine) {
         due: None,
         fingerprint: None,
         approved: true,
-        hold: may_release(&world.guard(), &machine.metadata.name).err(),
+        hold: world.may_release(&machine.metadata.name).err(),
     };
     let event = EventDraft::normal(
         "Released",

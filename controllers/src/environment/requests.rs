@@ -9,7 +9,6 @@ use super::bound::Bound;
 use super::consent::Implied;
 use super::decision::{EventDraft, RecordWrite};
 use super::draft::{Draft, Pending};
-use crate::guard::may_issue;
 use crate::operation::intent;
 
 pub const RESTART: &str = "restart";
@@ -106,7 +105,7 @@ fn plan_restart(draft: &mut Draft<'_, '_>, bound: &Bound<'_>, id: &str) {
         due: None,
         fingerprint: None,
         approved: true,
-        hold: may_issue(&draft.world.guard(), &operation).err(),
+        hold: draft.world.may_issue(&operation).err(),
     };
     let event = EventDraft::normal("Restarting", step.summary.clone());
     draft.step(Pending {

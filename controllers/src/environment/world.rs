@@ -17,10 +17,12 @@ use devpocket_specs::machine::Machine;
 use devpocket_specs::metadata::names;
 use devpocket_specs::object::Resource;
 use devpocket_specs::operation::Operation;
+use devpocket_specs::plan::Hold;
 use devpocket_specs::template::Template;
 
+use super::brakes::Brakes;
 use super::plan::effective_power;
-use crate::guard::{GuardWorld, Ledger};
+use crate::guard::{GuardWorld, Ledger, may_issue, may_release};
 
 /// All records decisions may rest on.
 #[derive(Clone, Debug, Default)]
@@ -62,6 +64,8 @@ pub struct World<'a> {
     pub template: Option<&'a Template>,
     /// Counts over the whole account.
     pub ledger: &'a Ledger,
+    /// Who answers for the brakes that count over the whole account.
+    pub brakes: Brakes<'a>,
 }
 
 impl Snapshot {
@@ -124,6 +128,7 @@ impl Snapshot {
             operations,
             template: template.map(Arc::as_ref),
             ledger: &self.ledger,
+            brakes: Brakes::Asked,
         }
     }
 }
@@ -131,6 +136,18 @@ impl Snapshot {
 impl<'a> World<'a> {
     pub fn guard(&self) -> GuardWorld<'_> {
         GuardWorld { now: self.now, installation: self.installation, ledger: self.ledger }
+    }
+
+    /// Whether the brakes would let this operation be sent now.
+    pub fn may_issue(&self, operation: &Operation) -> Result<(), Hold> {
+        let spec = &operation.spec;
+        let asked = || format!("{} {}", spec.verb.word(), spec.machine);
+        self.brakes.answer(asked, || may_issue(&self.guard(), operation))
+    }
+
+    /// Whether the brakes would let this machine be released now.
+    pub fn may_release(&self, machine: &str) -> Result<(), Hold> {
+        self.brakes.answer(|| format!("release {machine}"), || may_release(&self.guard(), machine))
     }
 
     /// The power that holds now.

@@ -46,6 +46,7 @@ async fn run(scenario: Scenario, policy: UnknownPurchase, point: Option<Point>) 
         end(&world)
     );
     world.pass(10 * MINUTE).await;
+    assert!(world.replay_decisions() > 0);
     Run { steps, end: end(&world), held }
 }
 

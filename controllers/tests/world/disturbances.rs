@@ -96,6 +96,7 @@ async fn run(scenario: Scenario, disturbance: Option<Disturbance>, point: Option
     assert!(over, "{what} never ended: {:#?}", end(&world));
     world.pass(10 * MINUTE).await;
     assert_no_stale_write(&world, &what);
+    assert!(world.replay_decisions() > 0, "{what}");
     let orders = world.calls(OperationName::CreateInstance) - orders;
     assert!(orders <= 1 || world.purchases() == 1, "{what}: {orders} orders were sent");
     end(&world)

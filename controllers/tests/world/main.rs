@@ -4,6 +4,7 @@
 mod account;
 mod basics;
 mod crashes;
+mod decisions;
 mod disturbances;
 mod environments;
 mod every_fault;

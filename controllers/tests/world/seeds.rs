@@ -127,6 +127,7 @@ async fn after_any_bad_day_each_environment_has_one_machine_that_was_paid_for_on
         assert!(epochs.is_sorted(), "DEVPOCKET_SEED={seed}: a former leader wrote");
         assert_eq!(world.purchases(), NAMES.len(), "DEVPOCKET_SEED={seed}");
         assert_eq!(world.managed().len(), NAMES.len(), "DEVPOCKET_SEED={seed}");
+        assert!(world.replay_decisions() >= NAMES.len(), "DEVPOCKET_SEED={seed}");
     }
 }
 

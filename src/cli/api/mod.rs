@@ -10,6 +10,7 @@ mod watch;
 
 use std::time::Duration;
 
+use devpocket_specs::decision::DecisionRecord;
 use devpocket_specs::kind::Kind;
 use devpocket_specs::object::{Key, Object, Resource};
 use reqwest::{Certificate, Method, RequestBuilder, StatusCode};
@@ -183,6 +184,17 @@ impl Api {
     /// The plan of a stored environment.
     pub async fn plan(&self, key: &Key) -> Result<Value, ApiError> {
         self.send(self.request(Method::GET, &format!("{}/plan", path::object(key)))).await
+    }
+
+    /// The decisions recorded about the environments that have or had this name, newest first.
+    pub async fn decisions(&self, key: &Key) -> Result<Vec<DecisionRecord>, ApiError> {
+        let request = self.request(Method::GET, &format!("{}/decisions", path::object(key)));
+        let mut answer: Value = match self.send(request).await {
+            Err(error) if error.is_not_found() => return Ok(Vec::new()),
+            other => other?,
+        };
+        let items = serde_json::from_value(answer["items"].take());
+        items.map_err(|_| self.foreign("a list of decisions that cannot be read"))
     }
 
     /// The plan of an environment as it would be after an apply.

@@ -1,19 +1,19 @@
 //! `devpocket explain`: why an environment is as it is (`env/web`), or what a field means
-//! (`environment.spec`). Built from the records only: conditions, drift, operations, events.
+//! (`environment.spec`). Built from the records only: conditions, drift, operations, events, and
+//! what was decided, which is kept longer than the environment itself.
+
+mod decided;
+mod story;
 
 use clap::Args;
 use devpocket_specs::condition::{self, Condition, ConditionStatus};
 use devpocket_specs::environment::{Drift, Environment, Phase, Power, conditions};
 use devpocket_specs::kind::Kind;
-use devpocket_specs::metadata::names;
-use devpocket_specs::object::{Key, Resource};
-use devpocket_specs::operation::{Operation, OperationPhase, Verb};
+use devpocket_specs::object::Resource;
 use jiff::Timestamp;
 
-use super::describe::{events, last};
 use super::explain_field;
-use crate::cli::api::Api;
-use crate::cli::error::{Outcome, Report, exit};
+use crate::cli::error::{Outcome, exit};
 use crate::cli::follow::absent_failure;
 use crate::cli::output::{age, ago, wrap};
 use crate::cli::session::Session;
@@ -34,6 +34,9 @@ const GAP: usize = 2;
 pub struct ExplainArgs {
     /// env/web, or environment.spec.power
     what: String,
+    /// Tell each recorded decision: what was seen, what was decided, what the brakes said
+    #[arg(long)]
+    decisions: bool,
 }
 
 pub async fn run(session: &Session, args: ExplainArgs) -> Outcome {
@@ -46,16 +49,21 @@ pub async fn run(session: &Session, args: ExplainArgs) -> Outcome {
     let api = session.api()?;
     let key = session.environment(&name);
     let found = api.find::<Environment>(&key.namespace, &name).await;
-    let Some(environment) = found.map_err(|error| session.report(&error))? else {
-        return Err(absent_failure(&key).into());
+    let found = found.map_err(|error| session.report(&error))?;
+    let records = api.decisions(&key).await.map_err(|error| session.report(&error))?;
+    if args.decisions && (found.is_some() || !records.is_empty()) {
+        return Ok(decided::tell(session, &key, &records));
+    }
+    let Some(environment) = found else {
+        if records.is_empty() {
+            return Err(absent_failure(&key).into());
+        }
+        return decided::gone(session, &api, &key, &records).await;
     };
     let now = session.now();
     let local = |text: &str| session.output.words.local_times(text, now);
-    let mut story = history(session, &api, &key, &environment).await?;
+    let mut story = story::history(session, &api, &key, &environment, &records).await?;
     story.iter_mut().for_each(|(_, text)| *text = local(text));
-    story.sort_by_key(|(at, _)| *at);
-    story.dedup();
-    let skipped = story.len().saturating_sub(HISTORY);
     if session.output.format.is_document() {
         let lines: Vec<_> =
             story.iter().map(|(at, text)| serde_json::json!({"at": at, "text": text})).collect();
@@ -64,20 +72,12 @@ pub async fn run(session: &Session, args: ExplainArgs) -> Outcome {
             "summary": summary(session, &environment),
             "history": lines,
             "next": next(session, &environment),
+            "decisions": records,
         }));
         return Ok(exit::DONE);
     }
     say(session, &local(&summary(session, &environment)), 0);
-    let stamps: Vec<String> =
-        story.iter().skip(skipped).map(|(at, _)| stamp(session, *at)).collect();
-    let column = stamps.iter().map(String::len).max().unwrap_or(0) + GAP;
-    for (stamp, (_, text)) in stamps.iter().zip(story.iter().skip(skipped)) {
-        let width = session.output.out.prose_width().saturating_sub(column + 2);
-        for (index, line) in wrap(text, width).iter().enumerate() {
-            let stamp = if index == 0 { stamp.as_str() } else { "" };
-            session.output.line(format!("  {stamp:<column$}{line}").trim_end());
-        }
-    }
+    timeline(session, &story[story.len().saturating_sub(HISTORY)..]);
     if let Some(next) = next(session, &environment) {
         say(session, &format!("Next: {}", local(&next)), 0);
     }
@@ -85,6 +85,19 @@ pub async fn run(session: &Session, args: ExplainArgs) -> Outcome {
         say(session, &format!("You can: {ways}"), 0);
     }
     Ok(exit::DONE)
+}
+
+/// Lines with their times in a column.
+fn timeline(session: &Session, story: &[(Timestamp, String)]) {
+    let stamps: Vec<String> = story.iter().map(|(at, _)| stamp(session, *at)).collect();
+    let column = stamps.iter().map(String::len).max().unwrap_or(0) + GAP;
+    for (stamp, (_, text)) in stamps.iter().zip(story) {
+        let width = session.output.out.prose_width().saturating_sub(column + 2);
+        for (index, line) in wrap(text, width).iter().enumerate() {
+            let stamp = if index == 0 { stamp.as_str() } else { "" };
+            session.output.line(format!("  {stamp:<column$}{line}").trim_end());
+        }
+    }
 }
 
 fn say(session: &Session, text: &str, indent: usize) {
@@ -147,95 +160,6 @@ fn declared(session: &Session, environment: &Environment) -> String {
         _ => String::new(),
     };
     format!("; declared is Running{by}")
-}
-
-/// What was seen and what was done, by time.
-async fn history(
-    session: &Session,
-    api: &Api,
-    key: &Key,
-    environment: &Environment,
-) -> Result<Vec<(Timestamp, String)>, Report> {
-    let mut story = Vec::new();
-    for drift in &environment.status.drift {
-        let who = match drift.by.as_str() {
-            "unknown" => "Contabo's audits show no such call: it was the customer panel, or the machine itself".to_owned(),
-            by => format!("Contabo's audits name {by}"),
-        };
-        story.push((drift.since, format!("{}. {who}.", drift.message.trim_end_matches('.'))));
-        if let Some(healed) = drift.healed {
-            story.push((healed, format!("{} is as declared again.", drift.what)));
-        }
-    }
-    let uid = environment.uid().to_string();
-    let operations = api
-        .list(Kind::Operation, "", &format!("{}={uid}", names::ENVIRONMENT_UID))
-        .await
-        .map_err(|error| session.report(&error))?;
-    let mut reasons = Vec::new();
-    for item in operations.items {
-        let operation: Operation = api.typed(item).map_err(|error| session.report(&error))?;
-        story.extend(told(&operation));
-        reasons.push(operation.spec.reason);
-    }
-    for event in events(session, api, key).await? {
-        let Some(at) = last(&event) else { continue };
-        // What the drift and the operations above have said already.
-        let known =
-            event.reason == "Drift" || reasons.iter().any(|r| event.message.contains(r.as_str()));
-        if !known {
-            let times =
-                if event.count > 1 { format!(" ({} times)", event.count) } else { String::new() };
-            let text = format!("{}{times}.", event.message.trim_end_matches('.'));
-            if !story.iter().any(|(_, told)| *told == text) {
-                story.push((at, text));
-            }
-        }
-    }
-    Ok(story)
-}
-
-/// An operation in a sentence, at the time it became what it is.
-fn told(operation: &Operation) -> Option<(Timestamp, String)> {
-    let (spec, status) = (&operation.spec, &operation.status);
-    let at = status.ended_at.or(status.issued_at).or(operation.metadata.creation_timestamp)?;
-    let request: String = operation.uid().to_string().chars().take(8).collect();
-    let (verb, done) = match spec.verb {
-        Verb::Purchase => ("the order", "the order was accepted"),
-        Verb::Start => ("start", "started"),
-        Verb::Stop => ("power cut", "cut the power"),
-        Verb::Shutdown => ("shutdown", "shut down"),
-        Verb::Restart => ("restart", "restarted"),
-        Verb::Rename => ("rename", "renamed"),
-        Verb::Reinstall => ("reinstall", "reinstalled"),
-        Verb::Cancel => ("cancellation", "cancelled"),
-    };
-    let message = status.message.trim_end_matches('.');
-    let gap = if message.is_empty() { "" } else { ": " };
-    let text = match status.phase {
-        OperationPhase::Planned => match &status.held {
-            Some(hold) => format!("{verb} is held: {}.", hold.message.trim_end_matches('.')),
-            None => format!("{verb} is planned: {}.", spec.reason.trim_end_matches('.')),
-        },
-        OperationPhase::Issued => format!("{verb} was sent (request {request}), no answer yet."),
-        OperationPhase::Succeeded => {
-            format!("{done} (request {request}): {}.", spec.reason.trim_end_matches('.'))
-        }
-        OperationPhase::Rejected => {
-            format!("{verb} was refused (request {request}){gap}{message}.")
-        }
-        OperationPhase::Unknown => {
-            format!("{verb} was sent (request {request}); whether it happened is not known yet.")
-        }
-        OperationPhase::Resolved => {
-            format!("{verb} was found out about (request {request}){gap}{message}.")
-        }
-    };
-    let mut text = text;
-    if let Some(first) = text.get(..1).map(str::to_uppercase) {
-        text.replace_range(..1, &first);
-    }
-    Some((at, text))
 }
 
 /// What comes next, and when it ends by itself.

@@ -1,6 +1,7 @@
 //! The conformance suite. Each case names what breaks without what it asserts, and is run by
 //! `conformance.rs` on every implementation.
 
+pub mod decisions;
 pub mod fences;
 pub mod guards;
 pub mod lists;

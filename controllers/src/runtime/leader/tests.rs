@@ -194,6 +194,14 @@ impl Store for Flaky {
         self.store.watch(kind, after).await
     }
 
+    async fn decisions(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Vec<Arc<devpocket_specs::decision::DecisionRecord>>, StoreError> {
+        self.store.decisions(namespace, name).await
+    }
+
     async fn revision(&self) -> Result<Revision, StoreError> {
         self.store.revision().await
     }

@@ -137,6 +137,14 @@ impl Store for Scripted {
         Ok(Box::pin(stream::iter(self.events.lock().unwrap().remove(0))))
     }
 
+    async fn decisions(
+        &self,
+        _: &str,
+        _: &str,
+    ) -> Result<Vec<Arc<devpocket_specs::decision::DecisionRecord>>, StoreError> {
+        Ok(Vec::new())
+    }
+
     async fn revision(&self) -> Result<Revision, StoreError> {
         Ok(0)
     }

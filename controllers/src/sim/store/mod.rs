@@ -8,6 +8,7 @@
 //! Deterministic: no clock, no randomness, ordered collections; a write yields to the scheduler
 //! once before it is applied and once after, as a real one would, so that tasks interleave.
 
+mod decisions;
 mod link;
 mod probe;
 mod state;
@@ -17,6 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 use devpocket_specs::admit::{Actor, Change};
+use devpocket_specs::decision::DecisionRecord;
 use devpocket_specs::kind::Kind;
 use devpocket_specs::object::Key;
 use tokio::sync::watch;
@@ -26,6 +28,7 @@ use crate::store::{
     Listing, Revision, Store, StoreError, Stored, Watch, WatchError, WatchEvent, Write,
 };
 
+use decisions::Decisions;
 pub use link::Link;
 pub use probe::{Verdict, WriteProbe};
 use state::State;
@@ -64,6 +67,7 @@ pub struct Commit {
 pub struct Backup {
     revision: Revision,
     objects: Vec<Arc<Stored>>,
+    decisions: Decisions,
 }
 
 /// A store in memory.
@@ -88,7 +92,8 @@ impl MemoryStore {
 
     /// A store that begins as the backup was taken: history is gone, as after a restore.
     pub fn restored(backup: &Backup, limits: Limits) -> MemoryStore {
-        let state = State::restored(limits, backup.revision, &backup.objects);
+        let mut state = State::restored(limits, backup.revision, &backup.objects);
+        state.decisions.clone_from(&backup.decisions);
         MemoryStore { state: Arc::new(Mutex::new(state)), probe: None, link: None }
     }
 
@@ -105,7 +110,11 @@ impl MemoryStore {
     /// The objects as they are now.
     pub fn backup(&self) -> Backup {
         let state = self.lock();
-        Backup { revision: state.revision, objects: state.objects.values().cloned().collect() }
+        Backup {
+            revision: state.revision,
+            objects: state.objects.values().cloned().collect(),
+            decisions: state.decisions.clone(),
+        }
     }
 
     /// The objects of a kind as they are now, without a list's revision: for looking at a world
@@ -143,6 +152,16 @@ impl MemoryStore {
     pub fn changes(&self, cursor: Revision) -> Result<(Vec<WatchEvent>, Revision), StoreError> {
         let state = self.available()?;
         Ok((state.changes(cursor)?, state.revision))
+    }
+
+    /// An object as it was written at a revision, if that is remembered.
+    pub fn written(&self, key: &Key, revision: Revision) -> Option<Arc<Stored>> {
+        self.lock().written(key, revision)
+    }
+
+    /// Every decision kept, about any environment, oldest first.
+    pub fn all_decisions(&self) -> Vec<Arc<DecisionRecord>> {
+        self.lock().decisions.all()
     }
 
     /// Objects and lists asked for since the store was made, by everybody.
@@ -213,6 +232,14 @@ impl Store for MemoryStore {
             Some(link) => link.guard(watch),
             None => watch,
         })
+    }
+
+    async fn decisions(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Vec<Arc<DecisionRecord>>, StoreError> {
+        Ok(self.available()?.decisions.of(namespace, name))
     }
 
     async fn revision(&self) -> Result<Revision, StoreError> {

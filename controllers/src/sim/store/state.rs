@@ -9,6 +9,7 @@ use devpocket_specs::kind::Kind;
 use devpocket_specs::object::Key;
 use tokio::sync::watch;
 
+use super::decisions::Decisions;
 use super::{Commit, Limits};
 use crate::store::fanout::{Fanout, Pace};
 use crate::store::{
@@ -23,6 +24,7 @@ pub(super) struct State {
     pub objects: BTreeMap<Key, Arc<Stored>>,
     log: VecDeque<WatchEvent>,
     pub journal: Vec<Commit>,
+    pub decisions: Decisions,
     pub fanout: Fanout,
     pub outage: Option<String>,
     pub reads: u64,
@@ -42,6 +44,7 @@ impl State {
             objects: objects.iter().map(|o| (o.key(), o.clone())).collect(),
             log: VecDeque::new(),
             journal: Vec::new(),
+            decisions: Decisions::default(),
             fanout: Fanout::new(limits.watch_buffer),
             outage: None,
             reads: 0,
@@ -97,6 +100,9 @@ impl State {
             change: write.admitted.change(),
             epoch: write.fence.as_ref().map(|fence| fence.epoch),
         });
+        if let Some(decision) = &write.decision {
+            self.decisions.keep(event.revision, decision);
+        }
         self.fanout.publish(&event);
         self.fanout.progress(event.revision);
         self.log.push_back(event);
@@ -146,6 +152,13 @@ impl State {
         }
         let from = self.log.partition_point(|event| event.revision <= cursor);
         Ok(self.log.range(from..).cloned().collect())
+    }
+
+    /// The object as it was written at the revision, if the log reaches back to it.
+    pub fn written(&self, key: &Key, revision: Revision) -> Option<Arc<Stored>> {
+        let place = self.log.binary_search_by_key(&revision, |event| event.revision).ok()?;
+        let object = &self.log[place].object;
+        (object.key() == *key).then(|| object.clone())
     }
 
     pub fn watch(&mut self, kind: Kind, after: Revision) -> Result<Watch, StoreError> {

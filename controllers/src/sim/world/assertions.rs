@@ -1,12 +1,15 @@
 //! Looking at the world from outside.
 
+use devpocket_specs::catalogue::Catalogue;
 use devpocket_specs::condition;
 use devpocket_specs::environment::{Environment, conditions};
 use devpocket_specs::installation::{self, Installation};
 use devpocket_specs::machine::Machine;
+use devpocket_specs::object::Key;
 use devpocket_specs::operation::{Operation, OperationPhase, Verb};
 
 use super::World;
+use crate::environment::replay;
 use crate::sim::contabo::{Charge, OperationName};
 
 impl World {
@@ -72,6 +75,22 @@ impl World {
 
     pub fn mutating_calls(&self) -> u64 {
         self.account().mutating_calls()
+    }
+
+    /// Makes every recorded decision again; each must come to the same plan, writes and status.
+    /// Answers how many there were.
+    pub fn replay_decisions(&self) -> usize {
+        let records = self.store.all_decisions();
+        for record in &records {
+            let find = |key: &Key, revision| {
+                self.store.written(key, revision).map(|stored| stored.object.clone())
+            };
+            let replayed = replay(record, Catalogue::builtin(), find);
+            if let Err(error) = replayed {
+                panic!("the decision of {} cannot be made again: {error}: {record:#?}", record.at);
+            }
+        }
+        records.len()
     }
 
     /// Writes of a kind since the world began.
