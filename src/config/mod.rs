@@ -12,6 +12,7 @@ mod settings;
 mod source;
 #[cfg(test)]
 mod tests;
+mod traces;
 
 pub use doctor::DoctorConfig;
 pub use dotenv::{Dotenv, DotenvError};

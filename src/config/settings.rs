@@ -11,11 +11,12 @@ use jiff::civil::Date;
 
 use crate::access::seal::Sealer;
 use crate::contabo::{ContaboConfig, Credentials, READ_TIMEOUT, Sensitive};
-use crate::telemetry::check_filter;
+use crate::telemetry::{TracesConfig, check_filter};
 
 use super::ConfigErrors;
 use super::parse;
 use super::source::{Secret, Source};
+use super::traces::traces;
 
 /// Said when the addresses are on this computer. Which account signs in there is not known yet.
 pub const CONTABO_SIMULATED_NOTE: &str = "CONTABO_API_URL and CONTABO_AUTH_URL are on this \
@@ -67,6 +68,8 @@ pub struct ServeConfig {
     pub catalogue: Catalogue,
     pub log_filter: Option<String>,
     pub log_json: Option<bool>,
+    /// Where traces go; none by default.
+    pub traces: Option<TracesConfig>,
 }
 
 /// Reads all settings, or all faults.
@@ -93,6 +96,7 @@ pub fn read(source: &mut Source, today: Date) -> Result<(ServeConfig, Vec<Warnin
         catalogue: catalogue.with_defaults(&region, &shell),
         log_filter: log_filter(source),
         log_json: log_json(source),
+        traces: traces(source, &mut warnings),
     };
     if config.contabo.simulated {
         warnings.push(CONTABO_SIMULATED_NOTE.into());

@@ -88,6 +88,22 @@ pub struct ServeArgs {
     pub log_level: Option<String>,
     #[arg(long, value_name = "FORMAT", help = "json or pretty [default: pretty on a terminal]")]
     pub log_format: Option<String>,
+    #[arg(
+        long,
+        value_name = "URL",
+        help = "OpenTelemetry collector that takes traces (OTLP/HTTP)"
+    )]
+    pub otel_exporter_otlp_endpoint: Option<String>,
+    #[arg(long, value_name = "LIST", help = "Headers for the collector: name=value, by comma")]
+    pub otel_exporter_otlp_headers: Option<String>,
+    #[arg(long, value_name = "FILE", help = "File that holds OTEL_EXPORTER_OTLP_HEADERS")]
+    pub otel_exporter_otlp_headers_file: Option<String>,
+    #[arg(long, value_name = "NAME", help = "Name in traces [default: devpocket]")]
+    pub otel_service_name: Option<String>,
+    #[arg(long, value_name = "WORD", help = "always_on, always_off or traceidratio")]
+    pub otel_traces_sampler: Option<String>,
+    #[arg(long, value_name = "SHARE", help = "Share of the traces to keep, from 0 to 1")]
+    pub otel_traces_sampler_arg: Option<String>,
 }
 
 /// The flags of `devpocket migrate`.
@@ -136,12 +152,13 @@ impl ConfigError {
 }
 
 /// What can also be a file named by `NAME_FILE`.
-pub const SECRETS: [&str; 5] = [
+pub const SECRETS: [&str; 6] = [
     "DATABASE_URL",
     "CONTABO_CLIENT_SECRET",
     "CONTABO_PASSWORD",
     "DEVPOCKET_ADMIN_TOKEN",
     "DEVPOCKET_SEAL_KEY",
+    "OTEL_EXPORTER_OTLP_HEADERS",
 ];
 
 /// The flag of a variable.
@@ -333,6 +350,12 @@ fn flags(args: &ServeArgs) -> BTreeMap<&'static str, String> {
         ("DEVPOCKET_PRICES", &args.devpocket_prices),
         ("LOG_LEVEL", &args.log_level),
         ("LOG_FORMAT", &args.log_format),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &args.otel_exporter_otlp_endpoint),
+        ("OTEL_EXPORTER_OTLP_HEADERS", &args.otel_exporter_otlp_headers),
+        ("OTEL_EXPORTER_OTLP_HEADERS_FILE", &args.otel_exporter_otlp_headers_file),
+        ("OTEL_SERVICE_NAME", &args.otel_service_name),
+        ("OTEL_TRACES_SAMPLER", &args.otel_traces_sampler),
+        ("OTEL_TRACES_SAMPLER_ARG", &args.otel_traces_sampler_arg),
     ];
     pairs.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).collect()
 }

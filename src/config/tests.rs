@@ -8,6 +8,7 @@ use jiff::civil::Date;
 
 use super::settings::read;
 use super::{ConfigErrors, Dotenv, ServeArgs, ServeConfig, Source, Warning};
+use crate::telemetry::Sampling;
 
 const TODAY: Date = Date::constant(2026, 11, 23);
 
@@ -99,4 +100,59 @@ fn credentials_are_sent_to_one_place_only_and_never_in_the_clear() {
     assert!(errors.contains("in the clear"), "{errors}");
     environment.insert("CONTABO_API_URL".into(), "http://127.0.0.1:8001".into());
     assert!(load(ServeArgs::default(), environment).unwrap().0.contabo.simulated);
+}
+
+#[test]
+fn without_a_collector_there_are_no_traces() {
+    assert!(load(ServeArgs::default(), complete()).unwrap().0.traces.is_none());
+    let mut environment = complete();
+    environment.insert("OTEL_EXPORTER_OTLP_ENDPOINT".into(), "http://127.0.0.1:4318".into());
+    environment.insert("OTEL_SDK_DISABLED".into(), "true".into());
+    assert!(load(ServeArgs::default(), environment).unwrap().0.traces.is_none());
+}
+
+#[test]
+fn the_collector_is_named_as_everywhere_else() {
+    let mut environment = complete();
+    let mut set = |name: &str, value: &str| drop(environment.insert(name.into(), value.into()));
+    set("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector.example:4318/");
+    set("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20t0ken, x-team=ops");
+    set("OTEL_SERVICE_NAME", "pocket");
+    set("OTEL_TRACES_SAMPLER", "parentbased_traceidratio");
+    set("OTEL_TRACES_SAMPLER_ARG", "0.25");
+    let (config, warnings) = load(ServeArgs::default(), environment.clone()).unwrap();
+    let traces = config.traces.unwrap();
+    assert_eq!(traces.endpoint, "http://collector.example:4318/v1/traces");
+    let headers = traces.headers.iter().map(|(name, value)| (name.as_str(), value.reveal()));
+    let headers: Vec<_> = headers.collect();
+    assert_eq!(headers, [("authorization", "Bearer t0ken"), ("x-team", "ops")]);
+    assert_eq!((traces.service.as_str(), traces.sampling), ("pocket", Sampling::Share(0.25)));
+    assert!(warnings.iter().any(|warning| warning.contains("in the clear")), "{warnings:?}");
+
+    environment.insert(
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT".into(),
+        "https://collector.example/here".into(),
+    );
+    let (config, _) = load(ServeArgs::default(), environment).unwrap();
+    assert_eq!(config.traces.unwrap().endpoint, "https://collector.example/here");
+}
+
+#[test]
+fn a_collector_that_cannot_be_used_is_refused_before_the_start() {
+    for (name, value, expected) in [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318", "http://127.0.0.1:4318"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://u:hunter2@collector", "secrets go into"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "http/protobuf"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "n0thing", "name=value"),
+        ("OTEL_TRACES_SAMPLER", "jaeger_remote", "traceidratio"),
+        ("OTEL_TRACES_SAMPLER_ARG", "2", "from 0 to 1"),
+    ] {
+        let mut environment = complete();
+        environment.insert("OTEL_EXPORTER_OTLP_ENDPOINT".into(), "http://127.0.0.1:4318".into());
+        environment.insert("OTEL_TRACES_SAMPLER".into(), "traceidratio".into());
+        environment.insert(name.into(), value.into());
+        let errors = load(ServeArgs::default(), environment).unwrap_err().to_string();
+        assert!(errors.contains(name) && errors.contains(expected), "{name}: {errors}");
+        assert!(!errors.contains("hunter2") && !errors.contains("n0thing"), "{errors}");
+    }
 }

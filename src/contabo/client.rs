@@ -8,6 +8,7 @@ use futures::StreamExt;
 use jiff::civil::Date;
 use reqwest::Method;
 use serde_json::{Value, json};
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use devpocket_controllers::clock::{Clock, Ids};
@@ -17,11 +18,11 @@ use devpocket_controllers::cloud::{
 };
 use devpocket_specs::installation::Account;
 
-use super::decode;
 use super::limiter::Limiter;
 use super::outcome::{Reply, transport_error};
 pub use super::token::Credentials;
 use super::token::TokenSource;
+use super::{decode, observe};
 
 /// Objects per page; the largest that is known to be honoured.
 const PAGE_SIZE: u32 = 100;
@@ -182,6 +183,16 @@ impl ContaboClient {
 
     /// Takes a token and a place in the limiter, sends once, reads the reply whole.
     async fn exchange(&self, request: &Request<'_>) -> Result<Reply, CloudError> {
+        let Request { method, path, request_id, priority, .. } = request;
+        let span = observe::span(method, path, *request_id, *priority);
+        self.exchanged(request, &span).instrument(span.clone()).await
+    }
+
+    async fn exchanged(
+        &self,
+        request: &Request<'_>,
+        span: &tracing::Span,
+    ) -> Result<Reply, CloudError> {
         let mutation = request.method != Method::GET;
         let asked_at = self.clock.monotonic();
         let (token, _) = self.tokens.get().await?;
@@ -207,7 +218,8 @@ impl ContaboClient {
             builder = builder.json(body);
         }
         let outcome = self.send(builder, mutation).await;
-        count(request, &outcome);
+        let Request { method, path, request_id, .. } = request;
+        observe::answered(span, method, path, *request_id, &outcome);
         let reply = outcome?;
         match reply.code {
             429 => self.limiter.throttled(reply.retry_after),
@@ -247,25 +259,6 @@ impl ContaboClient {
         }
         Ok(Reply { code, retry_after, body })
     }
-}
-
-/// Counts a call by what it proved.
-fn count(request: &Request<'_>, outcome: &Result<Reply, CloudError>) {
-    let word = match outcome {
-        Ok(reply) if reply.is_success() => "ok",
-        Ok(reply) if reply.code == 429 => "throttled",
-        Ok(reply) if reply.code >= 500 => "server-error",
-        Ok(_) => "refused",
-        Err(CloudError::Unknown { .. }) => "unknown",
-        Err(_) => "unavailable",
-    };
-    let method = request.method.as_str().to_owned();
-    metrics::counter!("devpocket_cloud_calls_total", "method" => method, "outcome" => word)
-        .increment(1);
-    tracing::debug!(
-        method = %request.method, path = %request.path, request_id = %request.request_id,
-        outcome = word, "asked Contabo"
-    );
 }
 
 pub(super) fn paged(page: u32) -> Vec<(&'static str, String)> {

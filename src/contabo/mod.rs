@@ -21,6 +21,7 @@
 mod client;
 mod decode;
 mod limiter;
+mod observe;
 mod outcome;
 mod resources;
 mod sensitive;

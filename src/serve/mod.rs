@@ -64,7 +64,8 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     let clock = SystemClock::new();
     let today = clock.now().to_zoned(TimeZone::UTC).date();
     let (config, warnings) = ServeConfig::load(&args, today)?;
-    telemetry::start_logs(config.log_filter.as_deref(), config.log_json)?;
+    let filter = config.log_filter.as_deref();
+    let traces = telemetry::start_logs_and_traces(filter, config.log_json, config.traces.as_ref())?;
     let metrics = telemetry::start_metrics()?;
     let exposure = match args.behind_proxy {
         true => Exposure::BehindProxy,
@@ -98,6 +99,9 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     stop.asked().await;
     tracing::info!("stopping: what was begun is finished first");
     node.stop().await;
+    if let Some(traces) = traces {
+        traces.stop().await;
+    }
     tracing::info!("stopped");
     Ok(())
 }

@@ -7,6 +7,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::Response;
+use devpocket_specs::kind::Kind;
 use jiff::Timestamp;
 use tracing::Instrument as _;
 
@@ -14,6 +15,8 @@ use super::limits::REQUEST_ID_CHARS;
 use super::state::AppState;
 
 const HEADER: &str = "x-request-id";
+/// Parts of a path that a trace is named by; the API's own have fewer.
+const ROUTE_SEGMENTS: usize = 10;
 
 /// Address of the client's end of the connection.
 #[derive(Clone, Copy, Debug)]
@@ -36,10 +39,24 @@ pub(super) async fn identify(
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     let span = tracing::info_span!("request", request_id = %id);
+    // For traces; the log has the line below.
+    let trace = tracing::trace_span!(
+        parent: &span, "http", otel.kind = "server", otel.name = tracing::field::Empty,
+        http.request.method = method_label(&method), url.path = path, request_id = %id,
+        http.response.status_code = tracing::field::Empty, otel.status_code = tracing::field::Empty,
+    );
+    if !trace.is_disabled() {
+        trace.record("otel.name", format!("{} {}", method_label(&method), route(&path)));
+    }
     let started = tokio::time::Instant::now();
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let handled = next.run(request).instrument(trace.clone());
+    let mut response = handled.instrument(span.clone()).await;
     let took = started.elapsed();
     let code = response.status().as_u16();
+    trace.record("http.response.status_code", code);
+    if code >= 500 {
+        trace.record("otel.status_code", "ERROR");
+    }
     tracing::debug!(parent: &span, %method, path, code, took_us = took.as_micros() as u64, "answered");
     metrics::histogram!("devpocket_http_request_seconds", "method" => method_label(&method), "code" => code.to_string())
         .record(took.as_secs_f64());
@@ -59,6 +76,19 @@ fn date(now: Timestamp) -> Option<HeaderValue> {
     HeaderValue::from_str(&text).ok()
 }
 
+/// The path without the names in it, so that traces of one kind of request are found together.
+fn route(path: &str) -> String {
+    let collection = |word: &str| Kind::all().any(|kind| kind.info().plural == word);
+    let mut route = String::new();
+    let mut after_collection = false;
+    for segment in path.split('/').filter(|segment| !segment.is_empty()).take(ROUTE_SEGMENTS) {
+        route.push('/');
+        route.push_str(if after_collection { "{name}" } else { segment });
+        after_collection = !after_collection && collection(segment);
+    }
+    route
+}
+
 /// The methods there are; a made-up one must not make a time series.
 fn method_label(method: &axum::http::Method) -> &'static str {
     match method.as_str() {
@@ -76,4 +106,19 @@ fn chosen_id(request: &Request) -> Option<String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let fits = !id.is_empty() && id.len() <= REQUEST_ID_CHARS && id.chars().all(plain);
     fits.then(|| id.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::route;
+
+    #[test]
+    fn requests_of_one_kind_have_one_name_in_traces() {
+        let base = "/kube/apis/devpocket.dev/v1alpha1";
+        assert_eq!(
+            route(&format!("{base}/namespaces/main/environments/web/plan")),
+            format!("{base}/namespaces/{{name}}/environments/{{name}}/plan")
+        );
+        assert_eq!(route("/health/ready"), "/health/ready");
+    }
 }

@@ -25,7 +25,7 @@ pub enum Shape {
 }
 
 /// Name, shape and what it says of every metric.
-pub const FAMILIES: [(&str, Shape, &str); 33] = [
+pub const FAMILIES: [(&str, Shape, &str); 34] = [
     ("devpocket_queue_depth", Shape::Gauge, "Records that wait for a reconcile"),
     ("devpocket_reconciles_total", Shape::Counter, "Reconciles by how they ended"),
     ("devpocket_reconcile_seconds", Shape::Seconds, "Time a reconcile took"),
@@ -78,6 +78,11 @@ pub const FAMILIES: [(&str, Shape, &str); 33] = [
         "Records the controllers could not read, and skipped",
     ),
     ("devpocket_events_dropped_total", Shape::Counter, "Events not recorded, and why"),
+    (
+        "devpocket_trace_spans_total",
+        Shape::Counter,
+        "Spans for the collector of traces, by outcome",
+    ),
     ("devpocket_http_request_seconds", Shape::Seconds, "Time a request of the API took"),
 ];
 

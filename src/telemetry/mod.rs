@@ -1,17 +1,21 @@
-//! Logs and metrics of the process.
+//! Logs, metrics and traces of the process.
 //!
 //! Log lines are structured: fields carry `environment`, `machine`, `instance_id`, `operation` and
 //! `request_id`, so that one purchase can be followed from the record to the reply. JSON where a
 //! machine reads, text where a person does. They go to stderr: stdout is for answers.
 
 pub mod metrics;
+mod traces;
 
 use std::io::IsTerminal;
 use std::sync::Arc;
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
+
+pub use traces::{LAST_WORDS, SPANS, Sampling, Traces, TracesConfig, TracesError};
 
 /// Renders all metrics in the Prometheus text format.
 pub type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
@@ -23,22 +27,54 @@ const DEFAULT_FILTER: &str = "info,sqlx=warn,hyper=warn,postgresql_embedded=warn
 pub enum TelemetryError {
     #[error("LOG_LEVEL is not a log filter: {0}")]
     Filter(#[from] tracing_subscriber::filter::ParseError),
+    #[error(transparent)]
+    Traces(#[from] TracesError),
     #[error("the metrics cannot be set up: {0}")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
 }
 
 /// Starts logging. `json`: yes, no, or as the terminal suggests. Idempotent: the first call wins.
 pub fn start_logs(filter: Option<&str>, json: Option<bool>) -> Result<(), TelemetryError> {
+    start(filter, json, None)
+}
+
+/// Starts logging, and traces where they are configured. What is answered is stopped last.
+pub fn start_logs_and_traces(
+    filter: Option<&str>,
+    json: Option<bool>,
+    traces: Option<&TracesConfig>,
+) -> Result<Option<Traces>, TelemetryError> {
+    let traces = traces.map(Traces::start).transpose()?;
+    start(filter, json, traces.as_ref())?;
+    Ok(traces)
+}
+
+/// Each layer has a filter of its own: what is traced does not depend on what is logged.
+fn start(
+    filter: Option<&str>,
+    json: Option<bool>,
+    traces: Option<&Traces>,
+) -> Result<(), TelemetryError> {
     let filter = EnvFilter::try_new(filter.unwrap_or(DEFAULT_FILTER))?;
     let terminal = std::io::stderr().is_terminal();
-    let registry = tracing_subscriber::registry().with(filter);
-    let _ = if json.unwrap_or(!terminal) {
+    let logs = if json.unwrap_or(!terminal) {
         let layer = tracing_subscriber::fmt::layer().json().flatten_event(true);
-        registry.with(layer.with_writer(std::io::stderr)).try_init()
+        layer.with_writer(std::io::stderr).with_filter(filter).boxed()
     } else {
         let layer = tracing_subscriber::fmt::layer().with_ansi(terminal).with_target(false);
-        registry.with(layer.with_writer(std::io::stderr)).try_init()
+        layer.with_writer(std::io::stderr).with_filter(filter).boxed()
     };
+    let spans = traces.map(|traces| {
+        tracing_opentelemetry::layer()
+            .with_tracer(traces.tracer())
+            .with_location(false)
+            .with_threads(false)
+            .with_target(false)
+            .with_level(false)
+            .with_tracked_inactivity(false)
+            .with_filter(filter_fn(|of| of.is_span() && SPANS.contains(&of.name())))
+    });
+    let _ = tracing_subscriber::registry().with(logs).with(spans).try_init();
     Ok(())
 }
 

@@ -16,5 +16,6 @@ mod image;
 mod process;
 mod schema;
 mod signals;
+mod traces;
 mod unreachable;
 mod world;
