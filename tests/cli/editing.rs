@@ -3,6 +3,7 @@
 use devpocket_specs::environment::{Environment, Power};
 use serde_json::Value;
 
+use crate::terminal::Terminal;
 use crate::world::{Ended, World};
 
 /// An editor that is a script; `$1` is the file, `$n` counts how often it was opened.
@@ -238,57 +239,6 @@ async fn without_an_editor_it_says_how_to_name_one() {
     world.declare("web").await;
     let ended = world.run(&["edit", "web"]).await;
     ended.refused(2, "error[no-editor]: no editor is named");
-}
-
-/// A terminal with the program in it, for questions.
-struct Terminal {
-    child: tokio::process::Child,
-    shown: String,
-}
-
-impl Terminal {
-    fn open(world: &World, command: &str) -> Terminal {
-        let program = env!("CARGO_BIN_EXE_devpocket");
-        let known = world.program(&[]);
-        let mut script = tokio::process::Command::new("script");
-        script.env_clear().current_dir(world.home.path());
-        script.envs(known.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        script
-            .args(["-qefc", &format!("{program} {command}"), "/dev/null"])
-            .env("EDITOR", "sh editor.sh")
-            .env("PATH", "/usr/bin:/bin")
-            .env("TMPDIR", world.home.path())
-            .stdin(std::process::Stdio::piped())
-            .stdout(std::process::Stdio::piped())
-            .kill_on_drop(true);
-        Terminal { child: script.spawn().unwrap(), shown: String::new() }
-    }
-
-    /// Reads until this is on the screen, once more than before.
-    async fn until(&mut self, text: &str) {
-        use tokio::io::AsyncReadExt as _;
-        self.shown.clear();
-        let out = self.child.stdout.as_mut().unwrap();
-        let mut bytes = [0; 4096];
-        while !self.shown.contains(text) {
-            let read =
-                tokio::time::timeout(std::time::Duration::from_secs(60), out.read(&mut bytes));
-            let read = read.await.expect("nothing more is shown").unwrap();
-            assert!(read > 0, "it ended without {text:?}:\n{}", self.shown);
-            self.shown.push_str(&String::from_utf8_lossy(&bytes[..read]));
-        }
-    }
-
-    async fn type_in(&mut self, text: &str) {
-        use tokio::io::AsyncWriteExt as _;
-        let input = self.child.stdin.as_mut().unwrap();
-        input.write_all(text.as_bytes()).await.unwrap();
-        input.flush().await.unwrap();
-    }
-
-    async fn end(mut self) -> i32 {
-        self.child.wait().await.unwrap().code().unwrap_or(-1)
-    }
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ mod programs;
 mod pruning;
 mod shells;
 mod stale;
+mod terminal;
 mod times;
 mod tls;
 mod waiting;

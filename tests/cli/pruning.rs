@@ -1,5 +1,6 @@
 //! `apply --prune SET`: what the set made and its files no longer hold goes, and nothing else.
 
+use devpocket_specs::environment::Environment;
 use devpocket_specs::installation::{self, Installation};
 use devpocket_specs::kind::Kind;
 use devpocket_specs::metadata::names;
@@ -7,6 +8,7 @@ use devpocket_specs::object::Key;
 use serde_json::Value;
 
 use crate::answers::running;
+use crate::terminal::Terminal;
 use crate::world::{Ended, World};
 
 fn environment(name: &str) -> String {
@@ -255,4 +257,23 @@ async fn a_name_that_is_no_label_is_refused_before_anything_is_asked() {
     let ended = world.run(&["apply", "-f", "envs", "--prune", "no way", "--yes"]).await;
     assert_eq!(ended.code, 2, "{}", ended.err);
     assert!(ended.err.starts_with("error[usage]: \"no way\" is no name of a set"), "{}", ended.err);
+}
+
+#[tokio::test]
+async fn what_left_the_set_while_somebody_thought_about_it_stays() {
+    let world = World::new().await;
+    files(&world, &["a", "b"]);
+    apply(&world, &[]).await.done();
+    files(&world, &["a"]);
+    let mut terminal = Terminal::open(&world, "apply -f envs --prune ci");
+    terminal.until("[y/N]").await;
+    let key = world.key("b");
+    let edited = world.client.edit(&key, |environment: &mut Environment| {
+        environment.metadata.labels.insert(names::APPLY_SET.into(), "main.other".into());
+    });
+    edited.await.unwrap();
+    terminal.type_in("y\n").await;
+    terminal.until("env/b left its set after this was planned, and stays").await;
+    assert_eq!(terminal.end().await, 4);
+    assert!(stands(&world, "b").await);
 }

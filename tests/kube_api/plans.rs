@@ -137,6 +137,42 @@ async fn a_plan_is_refused_for_what_an_apply_would_refuse() {
 }
 
 #[tokio::test]
+async fn a_merge_patch_has_a_plan_that_its_write_is_held_to() {
+    let world = world().await;
+    let made = world.send(Method::POST, ENVIRONMENTS, &environment("vps-10-nvme")).await;
+    let version = made.body["metadata"]["resourceVersion"].as_str().unwrap();
+    let path = format!("{ENVIRONMENTS}/web/plan?patch=true&fieldManager=editor");
+    let patch = json!({
+        "metadata": {"resourceVersion": version},
+        "spec": {"power": "Stopped", "displayName": null},
+    });
+    let answer = world.send(Method::POST, &path, &patch).await;
+    assert_eq!(answer.code, 200, "{answer:?}");
+    let plan: EnvironmentPlan = serde_json::from_value(answer.body).unwrap();
+    assert_eq!(
+        (plan.change.as_str(), &plan.environment["spec"]["power"]),
+        ("Update", &json!("Stopped"))
+    );
+    let stored = world.get(&format!("{ENVIRONMENTS}/web")).await;
+    assert_eq!(stored.body["spec"]["power"], "Running", "a plan writes nothing");
+    let write = async |hash: &str| {
+        let path = format!("{ENVIRONMENTS}/web?fieldManager=editor&planHash={hash}");
+        let body = patch.to_string();
+        world.send_as(Method::PATCH, &path, "application/merge-patch+json", body).await
+    };
+    assert_eq!(write("000000000000").await.body["details"]["code"], "plan-stale");
+    assert_eq!(write(&plan.plan.hash).await.code, 200);
+    // Somebody was faster: the revision of the patch is not the record's any more.
+    let late = world.send(Method::POST, &path, &patch).await;
+    assert_eq!((late.code, late.reason()), (409, "Conflict"));
+    let nobody = format!("{ENVIRONMENTS}/nobody/plan?patch=true");
+    assert_eq!(world.send(Method::POST, &nobody, &json!({"spec": {}})).await.code, 404);
+    let wrong = json!({"spec": {"power": "Off"}});
+    let refused = world.send(Method::POST, &path, &wrong).await;
+    assert_eq!((refused.code, refused.fields()), (422, vec!["spec.power"]));
+}
+
+#[tokio::test]
 async fn an_approval_records_who_and_until_when() {
     let world = world().await;
     world.send(Method::POST, ENVIRONMENTS, &environment("vps-10-nvme")).await;

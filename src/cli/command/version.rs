@@ -44,9 +44,7 @@ pub async fn run(session: &Session, _: VersionArgs) -> Outcome {
                 None => output.line(needed),
             }
         }
-        Some((server, Err(_))) => {
-            output.line(format!("server  no answer from {server}\n{needed}"));
-        }
+        Some((_, Err(error))) => output.line(format!("server  {error}\n{needed}")),
     }
     Ok(exit::DONE)
 }

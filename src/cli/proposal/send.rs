@@ -2,13 +2,14 @@
 //! whatever fails before leaves everything where it is.
 
 use devpocket_specs::kind::Kind;
+use devpocket_specs::metadata::names;
 use devpocket_specs::object::Key;
 use devpocket_specs::plan::{Plan, RiskClass};
 use serde_json::{Value, json};
 
 use super::{Fate, Item, Proposal};
 use crate::cli::api::{Api, ApiError, WriteOptions};
-use crate::cli::error::Report;
+use crate::cli::error::{Failure, Report, exit};
 use crate::cli::question::Given;
 use crate::cli::refusal;
 use crate::cli::session::Session;
@@ -59,8 +60,20 @@ pub async fn send(
     Ok(written)
 }
 
-/// Exactly this object and, for an environment, exactly this plan.
+/// Exactly this object and, for an environment, exactly this plan; and only while it is of the set.
 async fn delete(session: &Session, api: &Api, item: &Item) -> Result<(), Report> {
+    let label = |object: &Value| object["metadata"]["labels"][names::APPLY_SET].clone();
+    match api.get(&item.key).await {
+        Ok(now) if label(&now) == label(&item.document) => {}
+        Ok(_) => {
+            let name = short_name(&item.key);
+            let message = format!("{name} left its set after this was planned, and stays");
+            let failure = Failure::new("plan-stale", message).exit(exit::REFUSED).at(name);
+            return Err(failure.into());
+        }
+        Err(error) if error.is_not_found() => return Ok(()),
+        Err(error) => return Err(failed(session, item, &error)),
+    }
     let uid = item.document["metadata"]["uid"].as_str();
     let plan_hash = item.is_environment().then(|| item.plan.hash.clone());
     let options = WriteOptions { plan_hash, ..WriteOptions::default() };
