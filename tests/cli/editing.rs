@@ -15,7 +15,6 @@ fn editor(world: &World, script: &str) {
 
 async fn edit(world: &World, arguments: &[&str]) -> Ended {
     let variables = [("EDITOR", "sh editor.sh"), ("PATH", "/usr/bin:/bin")];
-    let variables = [&variables[..], &[("TMPDIR", world.home.path().to_str().unwrap())]].concat();
     world.run_with(&[&["edit"], arguments].concat(), &variables).await
 }
 

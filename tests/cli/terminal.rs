@@ -25,7 +25,6 @@ impl Terminal {
             .args(["-qefc", &format!("{program} {command}"), "/dev/null"])
             .env("EDITOR", "sh editor.sh")
             .env("PATH", "/usr/bin:/bin")
-            .env("TMPDIR", world.home.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true);

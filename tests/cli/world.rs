@@ -217,6 +217,7 @@ impl World {
             .args(arguments)
             .env_clear()
             .env("HOME", self.home.path())
+            .env("TMPDIR", self.home.path())
             .env("DEVPOCKET_CONFIG", self.config())
             .env("LANG", "C.UTF-8")
             .env("TZ", "UTC")
