@@ -313,6 +313,30 @@ fn the_dashboard_is_one_that_grafana_shows() {
 }
 
 #[test]
+fn the_readmes_commands_name_what_there_is() {
+    let readme = fs::read_to_string(Path::new(ROOT).join("README.md")).unwrap();
+    let services = ["compose.yaml", "compose.prod.yaml"].map(|name| yaml(name)["services"].clone());
+    let named =
+        Regex::new(r"docker compose (?:run --rm|exec(?: -T)?|cp|stop|up -d --wait) ([a-z]+)\b")
+            .unwrap();
+    let mut count = 0;
+    for found in named.captures_iter(&readme) {
+        let known = services.iter().any(|services| !services[&found[1]].is_null());
+        assert!(known, "{}", &found[0]);
+        count += 1;
+    }
+    assert!(count >= 5, "the README's way lost its commands");
+    // The way that tests/serve/restore.rs tries.
+    let restore = readme.lines().find(|line| line.contains("pg_restore -U")).unwrap();
+    for flag in ["--no-owner", "--exit-on-error", "--single-transaction"] {
+        assert!(restore.contains(flag), "{restore}");
+    }
+    for file in ["env.example", "first.yaml", "devpocket.service", "dump.sh", "Caddyfile"] {
+        assert!(readme.contains(file) && folder().join(file).is_file(), "{file}");
+    }
+}
+
+#[test]
 fn the_scripts_are_what_bash_reads() {
     ran(Command::new("bash").arg("-n").arg(folder().join("dump.sh")));
     let refused = Command::new("bash").arg(folder().join("dump.sh")).output().unwrap();

@@ -2,7 +2,7 @@
 # Dumps DevPocket's database, and keeps the latest dumps.
 #
 #   dump.sh once      now
-#   dump.sh nightly   now, and then every night at DUMP_AT (local time)
+#   dump.sh nightly   every night at DUMP_AT (local time), and at once if the last one is old
 #   dump.sh healthy   whether the latest dump is younger than 26 hours
 #
 # Where the database is comes from PGHOST, PGUSER, PGDATABASE and the like; the password may be in the
@@ -15,6 +15,8 @@ at=${DUMP_AT:-03:17}
 # After a failure.
 again_seconds=900
 healthy_minutes=$((26 * 60))
+# A dump younger than this is not repeated by a start: restarts must not push out the other nights.
+recent_minutes=$((20 * 60))
 
 if [ -n "${PGPASSWORD_FILE:-}" ]; then
   PGPASSWORD=$(cat "$PGPASSWORD_FILE")
@@ -44,32 +46,45 @@ once() {
 until_next() { # seconds
   local now next
   now=$(date +%s)
-  next=$(date -d "today $at" +%s)
+  next=$(date -d "today $at" +%s) || return
   [ "$next" -gt "$now" ] || next=$(date -d "tomorrow $at" +%s)
   echo $((next - now))
 }
 
-wait_for() { # seconds, but not longer than the container lives
+sleeper=
+wait_for() { # seconds and what to say; not longer than the container lives
   sleep "$1" &
-  wait $!
+  sleeper=$!
+  echo "$2"
+  wait "$sleeper"
+}
+
+wait_for_the_night() {
+  local seconds
+  seconds=$(until_next)
+  wait_for "$seconds" "next dump at $at, in $((seconds / 60)) min"
 }
 
 nightly() {
-  trap 'exit 0' TERM INT
+  trap 'kill $sleeper 2>/dev/null || true; exit 0' TERM INT
   until_next >/dev/null || { echo "DUMP_AT is $at; it is a time such as 03:17" >&2; exit 2; }
+  if younger_than "$recent_minutes"; then wait_for_the_night; fi
   while true; do
     # In a process of its own, so that -e holds in it.
     if bash "$0" once; then
-      wait_for "$(until_next)"
+      wait_for_the_night
     else
-      echo "the dump failed; next try in $((again_seconds / 60)) min" >&2
-      wait_for "$again_seconds"
+      wait_for "$again_seconds" "the dump failed; next try in $((again_seconds / 60)) min"
     fi
   done
 }
 
+younger_than() { # minutes
+  [ -n "$(find "$folder" -maxdepth 1 -name 'devpocket-*.dump' -mmin "-$1")" ]
+}
+
 healthy() {
-  [ -n "$(find "$folder" -maxdepth 1 -name 'devpocket-*.dump' -mmin "-$healthy_minutes")" ]
+  younger_than "$healthy_minutes"
 }
 
 case "${1:-}" in

@@ -2,8 +2,9 @@
 //! the hold that the account's mark brings about, and `resume --all`.
 
 use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use devpocket_specs::environment::Environment;
 use devpocket_specs::machine::Machine;
@@ -169,4 +170,22 @@ async fn the_latest_dumps_are_kept_and_a_failed_one_replaces_none() {
     let after = names(dumps(folder.path()));
     let finished: Vec<_> = after.iter().filter(|name| !name.starts_with('.')).collect();
     assert_eq!(finished, kept.iter().collect::<Vec<_>>(), "a failure takes nothing away");
+}
+
+#[tokio::test]
+async fn every_night_begins_with_one_dump_where_there_is_none_and_ends_when_it_is_asked_to() {
+    let database = TestDatabase::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    for _ in 0..2 {
+        let mut nightly = script(&database, folder.path(), "nightly");
+        let mut nightly = nightly.stdout(Stdio::piped()).spawn().unwrap();
+        let mut said = BufReader::new(nightly.stdout.take().unwrap()).lines();
+        let waits = said.any(|line| line.unwrap().starts_with("next dump at 03:17, in "));
+        assert!(waits, "it ended before the night");
+        let pid = nightly.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        let ended = eventually("it ends", async || nightly.try_wait().unwrap()).await;
+        assert!(ended.success(), "{ended}");
+    }
+    assert_eq!(dumps(folder.path()).len(), 1, "a restart does not push out other nights");
 }
