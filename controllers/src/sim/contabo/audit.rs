@@ -4,7 +4,7 @@
 //! delay, and one of an order first shows `instanceId: 0`.
 
 use jiff::{Timestamp, civil::Date};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use super::contract::date_of;
@@ -37,7 +37,36 @@ pub struct AuditEntry {
     pub username: String,
     pub request_id: String,
     pub trace_id: Option<String>,
-    pub changes: Option<Value>,
+    pub changes: Option<Changes>,
+}
+
+/// What a change was, as JSON text: parsed it would take ten times the room, and there is one for
+/// every machine that was ever ordered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changes(Box<str>);
+
+impl From<Value> for Changes {
+    fn from(value: Value) -> Changes {
+        Changes(value.to_string().into())
+    }
+}
+
+impl Changes {
+    fn value(&self) -> Value {
+        serde_json::from_str(&self.0).unwrap_or_default()
+    }
+}
+
+impl Serialize for Changes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.value().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Changes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Changes, D::Error> {
+        Value::deserialize(deserializer).map(Changes::from)
+    }
 }
 
 /// The audit list an entry belongs to.
@@ -136,7 +165,7 @@ impl AuditEntry {
             resource_id: entry(T::Assignments),
             resource_type: self.resource_type.clone(),
             private_network_id: id(&[T::Networks]),
-            changes: self.changes.clone(),
+            changes: self.changes.as_ref().map(Changes::value),
         }
     }
 }

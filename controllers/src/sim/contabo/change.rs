@@ -1,5 +1,7 @@
 //! Calls that change one instance: rename, reinstall, cancel and the actions.
 
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
@@ -236,8 +238,7 @@ impl Contabo {
 
     /// The instance as the API knows it: 404 for what is gone or not there yet.
     pub(super) fn reachable(&self, id: i64) -> Result<&Instance, Refusal> {
-        self.instances
-            .get(&id)
+        self.instance(id)
             .filter(|instance| instance.exists() && instance.gettable_from <= self.now)
             .ok_or_else(|| Refusal::not_found("Instance", id))
     }
@@ -263,7 +264,7 @@ impl Contabo {
 
     /// Changes an instance now, and what lists show of it later.
     pub(super) fn edit(&mut self, id: i64, change: impl FnOnce(&mut Instance)) {
-        if let Some(instance) = self.instances.get_mut(&id) {
+        if let Some(instance) = self.instances.get_mut(&id).map(Arc::make_mut) {
             change(instance);
         }
         self.look_again(id);

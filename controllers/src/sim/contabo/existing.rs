@@ -3,6 +3,8 @@
 //! What was paid for them before is not known, so the ledger begins empty: it counts what falls due
 //! from now on.
 
+use std::sync::Arc;
+
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -101,7 +103,7 @@ impl Contabo {
         }
         // It was there for long: lists know it.
         instance.publish(self.now, self.now);
-        self.instances.insert(id, instance);
+        self.instances.insert(id, Arc::new(instance));
         for (made, expires) in &existing.snapshots {
             self.put_snapshot(id, *made, *expires);
         }
@@ -149,7 +151,7 @@ impl Contabo {
     }
 
     fn put_snapshot(&mut self, id: i64, created: Timestamp, expires: Option<Timestamp>) {
-        let Some(instance) = self.instances.get(&id) else { return };
+        let Some(instance) = self.instance(id) else { return };
         let (image_id, guest) = (instance.facts.image_id.clone(), instance.guest.clone());
         let mut number = created.as_second();
         while self.snapshots.contains_key(&number) {

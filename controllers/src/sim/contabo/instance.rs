@@ -205,6 +205,8 @@ impl Instance {
             Some(last) if last.from >= from => last.facts = facts,
             _ => self.published.push(Published { from, facts }),
         }
+        // Most have one, and a vector makes room for four.
+        self.published.shrink_to_fit();
     }
 
     /// What a list shows now; `None` if it does not know the instance yet.

@@ -5,6 +5,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -40,12 +41,12 @@ impl Contabo {
     /// Everything that is due, in order. What happens to one machine changes when the next thing
     /// happens to it and to no other, so one look at all of them is enough, however many are due.
     fn happen_until(&mut self, now: Timestamp) {
-        let all = self.instances.values().filter_map(due_of);
+        let all = self.instances().filter_map(due_of);
         let mut due: BinaryHeap<Reverse<(Timestamp, i64)>> =
             all.filter(|(at, _)| *at <= now).map(Reverse).collect();
         while let Some(Reverse((at, id))) = due.pop() {
             self.happen(id, at);
-            let next = self.instances.get(&id).and_then(due_of);
+            let next = self.instance(id).and_then(due_of);
             due.extend(next.filter(|(at, _)| *at <= now).map(Reverse));
         }
         let next = self.next_event().map_or(Timestamp::MAX, |(at, _)| at);
@@ -54,7 +55,7 @@ impl Contabo {
 
     /// This machine changed, and no other: it may be due sooner than anything was before.
     pub(super) fn look_again(&mut self, id: i64) {
-        let due = self.instances.get(&id).and_then(due_of);
+        let due = self.instance(id).and_then(due_of);
         let due = due.map_or(Timestamp::MAX, |(at, _)| at);
         self.quiet = Quiet(self.quiet.0.map(|until| until.min(due)));
     }
@@ -67,11 +68,11 @@ impl Contabo {
     }
 
     fn next_event(&self) -> Option<(Timestamp, i64)> {
-        self.instances.values().filter_map(due_of).min()
+        self.instances().filter_map(due_of).min()
     }
 
     fn happen(&mut self, id: i64, at: Timestamp) {
-        let Some(instance) = self.instances.get_mut(&id) else { return };
+        let Some(instance) = self.instances.get_mut(&id).map(Arc::make_mut) else { return };
         match instance.pending {
             Some(pending) if pending.at <= at => {
                 instance.pending = None;
@@ -83,7 +84,7 @@ impl Contabo {
     }
 
     fn contract_due(&mut self, id: i64, at: Timestamp) {
-        let Some(instance) = self.instances.get_mut(&id) else { return };
+        let Some(instance) = self.instances.get_mut(&id).map(Arc::make_mut) else { return };
         match instance.contract.due() {
             Due::End(end) => {
                 remove(instance, end);
@@ -119,7 +120,7 @@ impl Contabo {
     fn complete(&mut self, id: i64, next: Next, at: Timestamp) {
         let installing = self.installing(id);
         let address = self.addresses;
-        let Some(instance) = self.instances.get_mut(&id) else { return };
+        let Some(instance) = self.instances.get_mut(&id).map(Arc::make_mut) else { return };
         match next {
             Next::Allocate => {
                 let mut hardware = naming::hardware(self.seed, id, address);
@@ -165,7 +166,7 @@ impl Contabo {
     /// Lists show the present facts once the lag has passed.
     pub(super) fn publish(&mut self, id: i64, at: Timestamp) {
         let from = after(at, self.settings.paced(self.settings.list_lag));
-        if let Some(instance) = self.instances.get_mut(&id) {
+        if let Some(instance) = self.instances.get_mut(&id).map(Arc::make_mut) {
             instance.publish(at, from);
         }
     }

@@ -29,8 +29,7 @@ impl Contabo {
     ) -> Result<Reply, Refusal> {
         let lag = self.settings.paced(self.settings.list_lag);
         let mut rows: Vec<Row<'_>> = self
-            .instances
-            .values()
+            .instances()
             .filter(|instance| {
                 // Lists also notice late that a machine is gone.
                 instance.gone.is_none_or(|gone| self.now < super::lifecycle::after(gone, lag))

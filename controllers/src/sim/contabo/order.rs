@@ -1,6 +1,8 @@
 //! The purchase: validated, charged, provisioned. Nothing dedups it: the same request id, the same
 //! display name, the same body twice are two machines and two charges.
 
+use std::sync::Arc;
+
 use jiff::SignedDuration;
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -111,7 +113,7 @@ impl Contabo {
             gone: None,
             add_ons: add_on_ids(order.extras),
         };
-        self.instances.insert(id, instance);
+        self.instances.insert(id, Arc::new(instance));
         self.publish(id, self.now);
         id
     }

@@ -1,6 +1,8 @@
 //! Somebody in the customer panel, or at Contabo: things that happen to the account without a call
 //! of the API, and so without an audit entry.
 
+use std::sync::Arc;
+
 use jiff::{Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
 
@@ -68,7 +70,7 @@ impl Contabo {
     /// Existing instances that a person means by this text: an id or a name (`vmi2563139`), else a
     /// whole word of the display name, else any part of it, in any case.
     pub fn find(&self, text: &str) -> Vec<i64> {
-        let existing = || self.instances.values().filter(|instance| instance.exists());
+        let existing = || self.instances().filter(|instance| instance.exists());
         let wanted = text.to_lowercase();
         let names = |instance: &Instance| instance.facts.display_name.to_lowercase();
         let is_it =
@@ -100,8 +102,8 @@ impl Contabo {
             }
             _ => None,
         };
-        let Some(instance) = self.instances.get_mut(&id).filter(|instance| instance.exists())
-        else {
+        let instance = self.instances.get_mut(&id).filter(|instance| instance.exists());
+        let Some(instance) = instance.map(Arc::make_mut) else {
             return Err(PanelError::NoSuchInstance(id));
         };
         let done = after(now, installing);

@@ -1,13 +1,14 @@
 //! The account as a whole, and the one way in: [`Contabo::step`].
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::assignment::Assignment;
-use super::audit::{AUDIT_LIMIT, AuditAction, AuditEntry, Trail};
+use super::audit::{AUDIT_LIMIT, AuditAction, AuditEntry, Changes, Trail};
 use super::call::{Call, Request};
 use super::custom_image::CustomImage;
 use super::failure::refusal;
@@ -32,14 +33,15 @@ pub struct Contabo {
     pub(super) seed: u64,
     pub(super) settings: Settings,
     pub(super) now: Timestamp,
-    pub(super) instances: BTreeMap<i64, Instance>,
+    /// Shared with copies of the account until they change.
+    pub(super) instances: BTreeMap<i64, Arc<Instance>>,
     /// Orders accepted so far; the next one's place in the seed's streams.
     pub(super) orders: u64,
     pub(super) last_number: Option<u64>,
     /// IPv4 addresses handed out so far.
     pub(super) addresses: u64,
     pub(super) ledger: Ledger,
-    pub(super) audits: VecDeque<AuditEntry>,
+    pub(super) audits: VecDeque<Arc<AuditEntry>>,
     pub(super) last_audit: i64,
     pub(super) tags: BTreeMap<i64, Tag>,
     pub(super) next_tag: i64,
@@ -207,7 +209,7 @@ impl Contabo {
         if self.audits.len() >= AUDIT_LIMIT {
             self.audits.pop_front();
         }
-        self.audits.push_back(AuditEntry {
+        self.audits.push_back(Arc::new(AuditEntry {
             id: self.last_audit,
             trail: note.trail,
             action: note.action,
@@ -221,8 +223,8 @@ impl Contabo {
             username: self.settings.account.username.clone(),
             request_id: call.request_id.clone(),
             trace_id: call.trace_id.clone(),
-            changes: note.changes,
-        });
+            changes: note.changes.map(Changes::from),
+        }));
     }
 
     pub fn now(&self) -> Timestamp {
@@ -245,11 +247,11 @@ impl Contabo {
 
     /// Every instance that ever was, also those that are gone.
     pub fn instances(&self) -> impl Iterator<Item = &Instance> {
-        self.instances.values()
+        self.instances.values().map(|instance| &**instance)
     }
 
     pub fn instance(&self, id: i64) -> Option<&Instance> {
-        self.instances.get(&id)
+        self.instances.get(&id).map(|instance| &**instance)
     }
 
     pub fn ledger(&self) -> &Ledger {
@@ -258,7 +260,7 @@ impl Contabo {
 
     /// All entries, oldest first, also those that no list shows yet.
     pub fn audits(&self) -> impl Iterator<Item = &AuditEntry> {
-        self.audits.iter()
+        self.audits.iter().map(|entry| &**entry)
     }
 
     pub fn tags(&self) -> impl Iterator<Item = &Tag> {
