@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use devpocket_controllers::cloud::CloudError;
 use devpocket_controllers::inventory::mark;
 use devpocket_controllers::operation::token;
 use jiff::Timestamp;
@@ -25,6 +26,17 @@ pub fn picture(examination: &Examination) -> Result<Picture, &'static str> {
     let list = look.list.as_ref().map_err(|_| "the machines could not be read")?;
     if !list.is_complete() {
         return Err("the list of machines does not add up");
+    }
+    // A part that could not be read would look like one that is empty; what this API user may not
+    // see is left out knowingly.
+    let lost = |error: Option<&CloudError>| {
+        error.is_some_and(|error| !matches!(error, CloudError::Rejected { .. }))
+    };
+    if look.images.is_err() || look.tags.is_err() {
+        return Err("images or tags could not be read");
+    }
+    if lost(look.secrets.as_ref().err()) || lost(look.snapshots.as_ref().err()) {
+        return Err("secrets or snapshots could not be read");
     }
     let installations = Installations::of(examination, look);
     let names = image_names(look);

@@ -8,6 +8,7 @@ use devpocket_controllers::inventory::sweep;
 use devpocket_controllers::inventory::{account, mark};
 use jiff::Timestamp;
 
+use super::account::SNAPSHOTS_OF;
 use super::{DatabaseLook, Examination, Look, MachineLook, Whose};
 use crate::config::{ConfigError, DoctorConfig};
 use crate::contabo::Half;
@@ -132,6 +133,13 @@ fn reads(look: &Look, all: &mut Vec<Finding>) {
                 all.push(finding.because(flaw).attempt("devpocket doctor", "asks once more"));
             }
         }
+    }
+    if let Ok(seen) = &look.snapshots
+        && seen.not_asked > 0
+    {
+        let text = format!("{} machines were not asked for their snapshots", seen.not_asked);
+        let finding = Finding::new(Level::Note, "contabo-refuses", text);
+        all.push(finding.because(format!("at most {SNAPSHOTS_OF} are; some may be just gone")));
     }
     let failed = |asked: &Result<(), &CloudError>, what: &str, needed: bool| {
         let error = asked.err()?;

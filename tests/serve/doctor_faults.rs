@@ -128,6 +128,24 @@ async fn what_the_api_user_may_not_read_matters_only_where_it_is_needed() {
     assert_eq!((code, codes(&document, "to-do")), (1, vec!["contabo-refuses".to_owned()]));
 }
 
+#[tokio::test]
+async fn a_picture_of_half_an_account_is_not_written() {
+    for call in [OperationName::ListImages, OperationName::ListTags, OperationName::ListSnapshots] {
+        let world = usual().await;
+        arm(&world, Target::One(call), fail("500")).await;
+        let told = world.doctor(&["--save", "twin.yaml"]).await;
+        assert_eq!(told.code, 1, "{call}");
+        assert!(told.err.contains("could not be read"), "{call}: {}", told.err);
+        assert!(!world.path().join("twin.yaml").exists(), "{call}");
+    }
+    let world = usual().await;
+    let told = world.doctor(&["--save", "twin.yaml"]).await;
+    assert_eq!(told.code, 0, "{}", told.err);
+    let again = world.doctor(&["--save", "twin.yaml"]).await;
+    assert_eq!(again.code, 2);
+    assert!(again.err.contains("is there already"), "{}", again.err);
+}
+
 /// Every kind of fault on everything: the runs themselves assert that nothing was changed.
 #[tokio::test]
 async fn no_fault_makes_the_doctor_change_anything_or_fall_over() {

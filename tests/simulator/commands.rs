@@ -57,12 +57,16 @@ async fn a_bad_day_is_made_recorded_and_replayed_from_the_command_line() {
     let instances = run(&["instances"]).await;
     assert!(instances.contains("env-a") && !instances.contains("gone"), "{instances}");
 
+    std::fs::create_dir(folder.path().join("kept")).unwrap();
+    std::fs::write(folder.path().join("kept/snapshot.json"), "{}").unwrap();
     for (wrong, why) in [
         (&["scenario", "nice-day"][..], "slow-install"),
         (&["replay", "nowhere.jsonl"][..], "nowhere.jsonl cannot be read"),
         (&["replay", "account.json"][..], "line 1 of the recording"),
         (&["state", "load", "calls.jsonl"][..], "holds no account"),
         (&["panel", "stop", "nobody"][..], "nobody"),
+        (&["serve", "--twin", "account.json"][..], "holds no picture of an account"),
+        (&["serve", "--twin", "account.json", "--data", "kept"][..], "holds a simulated account"),
     ] {
         let (done, said) = devpocket(&world, folder.path(), wrong).await;
         assert!(!done && said.contains(why), "{wrong:?}: {said}");

@@ -32,7 +32,8 @@ pub fn unreachable(status: &mut InstallationStatus, error: &CloudError, now: Tim
             codes::CONTABO_SIGN_IN,
             format!(
                 "Contabo does not accept these credentials since {now}: {message}. Nothing is \
-                 changed meanwhile; it is asked again every {} min",
+                 changed meanwhile; it is asked again every {} min. `devpocket doctor`, with the \
+                 configuration of the server, tells which of the four values is accepted",
                 SIGN_IN_PERIOD.as_secs() / 60
             ),
         ),

@@ -11,10 +11,12 @@ use serde_json::{Value, json};
 use super::faults::{FaultArgs, fault};
 use super::panel::{PanelArgs, panel};
 use super::recordings;
+use super::start_failure::picture_failure;
 use crate::cli::args::Globals;
 use crate::cli::error::{Failure, Outcome, Report, exit};
 use crate::cli::output::{Cell, Format, Output, Table};
 use crate::context::{self, Contexts};
+use crate::picture;
 use crate::simulator::control::{ControlClient, ControlError, Scenario};
 use crate::simulator::{
     API_PASSWORD, API_USER, CLIENT_ID, CLIENT_SECRET, Simulator, SimulatorConfig,
@@ -129,6 +131,9 @@ pub struct ServeArgs {
     /// Folder of the state; without one it is kept in memory
     #[arg(long, value_name = "FOLDER")]
     data: Option<PathBuf>,
+    /// Begin on a picture of a real account, as `doctor --save` writes it
+    #[arg(long, value_name = "FILE")]
+    twin: Option<PathBuf>,
     /// Seed of a new account
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     seed: u64,
@@ -203,8 +208,23 @@ async fn steer(output: &Output, client: &ControlClient, what: What) -> Outcome {
 
 async fn serve(output: &Output, args: ServeArgs) -> Outcome {
     let on = |port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let kept = args.data.as_deref().filter(|folder| folder.join("snapshot.json").exists());
+    let account = match (&args.twin, kept) {
+        (Some(_), Some(folder)) => {
+            let message = format!("{} holds a simulated account already", folder.display());
+            let failure = Failure::new("busy", message).exit(exit::REFUSED);
+            return Err(failure.so_far("nothing was started, the account is as it was").into());
+        }
+        (Some(file), None) => {
+            let picture = picture::read(file).map_err(|error| {
+                Report::from(picture_failure(&error).so_far("nothing was started"))
+            })?;
+            Some(Box::new(crate::simulator::twin(&picture, Settings::default())))
+        }
+        (None, _) => None,
+    };
     let config = SimulatorConfig {
-        account: None,
+        account,
         api: on(args.port),
         control: on(args.control_port),
         data: args.data,
