@@ -36,20 +36,20 @@ use crate::guard::codes;
 use crate::manager::mirrors::{installation_key, machine_key};
 use crate::manager::term::Term;
 use crate::runtime::{Involved, Outcome, Reconciler, Severity};
-use crate::store::{Guard, Revision, StoreError};
+use crate::store::{Guard, StoreError};
 
 /// Wait before a decision that met a newer record is made again: the mirrors are about to see it.
 const CONFLICT_WAIT: Duration = Duration::from_millis(200);
 
-/// The revisions a snapshot was made at.
-type Revisions = [Option<Revision>; 4];
+/// The versions of the mirrors a snapshot was made of.
+type Versions = [u64; 4];
 
 /// Keeps environments as they are declared.
 pub struct EnvironmentReconciler {
     term: Term,
     catalogue: Arc<Catalogue>,
     /// The last snapshot: a thousand environments that are looked at together share one.
-    snapshot: Mutex<Option<(Revisions, Arc<Snapshot>)>>,
+    snapshot: Mutex<Option<(Versions, Arc<Snapshot>)>>,
     /// See the guarantees.
     careful: tokio::sync::Mutex<()>,
 }
@@ -100,19 +100,19 @@ impl EnvironmentReconciler {
     /// The world as the mirrors have it.
     fn mirrored(&self) -> Arc<Snapshot> {
         let mirrors = &self.term.mirrors;
-        let revisions = [
-            mirrors.installations.revision(),
-            mirrors.machines.revision(),
-            mirrors.operations.revision(),
-            mirrors.templates.revision(),
+        let versions = [
+            mirrors.installations.version(),
+            mirrors.machines.version(),
+            mirrors.operations.version(),
+            mirrors.templates.version(),
         ];
         let mut kept = self.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((at, snapshot)) = kept.as_ref()
-            && *at == revisions
+            && *at == versions
         {
             return snapshot.clone();
         }
-        // Read after the revisions: what is newer than they say is only seen too early.
+        // Read after the versions: what is newer than they say is only seen too early.
         let records = Records {
             installation: mirrors.installation(),
             machines: mirrors.machines.list(),
@@ -120,7 +120,7 @@ impl EnvironmentReconciler {
             templates: mirrors.templates.list(),
         };
         let snapshot = Arc::new(Snapshot::new(self.catalogue.clone(), records));
-        *kept = Some((revisions, snapshot.clone()));
+        *kept = Some((versions, snapshot.clone()));
         snapshot
     }
 

@@ -105,6 +105,11 @@ pub fn decide(world: &World<'_>) -> Step {
     Step::Rest { until: Some(after(world.now, ROUTINE)) }
 }
 
+/// Whether deciding about it looks at other machines at all: not once it has its instance.
+pub fn looks_at_others(machine: &Machine) -> bool {
+    !machine.spec.managed || machine.status.instance_id.is_none()
+}
+
 /// An instance that became known through the purchase, or through the token in its name.
 fn adoption(world: &World<'_>) -> Option<Step> {
     let machine = world.machine;

@@ -12,7 +12,7 @@ use devpocket_specs::object::{Key, Resource};
 use devpocket_specs::operation::{Operation, Verb};
 use devpocket_specs::plan::Hold;
 
-use super::decide::{Step, World, decide};
+use super::decide::{Step, World, decide, looks_at_others};
 use super::{STALLED, WIPE_SEEN};
 use crate::client::{ClientError, same};
 use crate::guard::codes;
@@ -61,7 +61,7 @@ impl MachineReconciler {
             .map(Arc::as_ref)
             .filter(|operation| operation.spec.machine_uid == machine.uid())
             .collect();
-        let machines = mirrors.machines.list();
+        let machines = if looks_at_others(&machine) { mirrors.machines.list() } else { Vec::new() };
         let machines: Vec<&Machine> = machines.iter().map(Arc::as_ref).collect();
         let step = decide(&World {
             machine: &machine,
@@ -80,12 +80,12 @@ impl MachineReconciler {
         operations: &[&Operation],
         installation: &Installation,
     ) -> Result<Outcome, ClientError> {
+        if let Step::Rest { until } = step {
+            return Ok(until.map_or(Outcome::Done, |until| Outcome::After(self.term.until(until))));
+        }
         let mut next = machine.clone();
         match step {
-            Step::Rest { until: None } => return Ok(Outcome::Done),
-            Step::Rest { until: Some(until) } => {
-                return Ok(Outcome::After(self.term.until(until)));
-            }
+            Step::Rest { .. } => {}
             Step::Plan { verb, reason } => {
                 return self.plan(verb, reason, machine, operations, installation).await;
             }

@@ -31,7 +31,9 @@ impl Mirrors {
         Mirrors {
             environments: Reflector::new(store.clone(), clock.clone(), seed(ids)),
             machines: Reflector::new(store.clone(), clock.clone(), seed(ids)),
-            operations: Reflector::new(store.clone(), clock.clone(), seed(ids)),
+            operations: Reflector::grouped(store.clone(), clock.clone(), seed(ids), |operation| {
+                Some(&operation.spec.machine)
+            }),
             installations: Reflector::new(store.clone(), clock.clone(), seed(ids)),
             templates: Reflector::new(store.clone(), clock.clone(), seed(ids)),
         }
@@ -77,9 +79,7 @@ impl Mirrors {
 
     /// All operations on a machine.
     pub fn operations_on(&self, machine: &str) -> Vec<Arc<Operation>> {
-        let mut all = self.operations.list();
-        all.retain(|operation| operation.spec.machine == machine);
-        all
+        self.operations.list_group(machine)
     }
 }
 

@@ -22,10 +22,10 @@
 //!   [`Reflector::reached`], or relies on the store to refuse what is stale.
 //! - Handlers may hear of a change twice, never not at all.
 
+mod mirror;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
@@ -36,6 +36,7 @@ use fastrand::Rng;
 use futures::StreamExt;
 use tokio::sync::watch;
 
+use self::mirror::{Group, Mirror, Mirrored};
 use super::backoff::STORE as BACKOFF;
 use super::workqueue::Priority;
 use crate::clock::Clock;
@@ -91,18 +92,6 @@ fn intent(metadata: &ObjectMeta) -> impl PartialEq + '_ {
 
 type Handler<T> = Arc<dyn Fn(&Change<T>) + Send + Sync>;
 
-struct Mirrored<T> {
-    /// As the store has it: to tell whether anything changed.
-    stored: Arc<Stored>,
-    /// The last state that could be read; none if there never was one.
-    value: Option<Arc<T>>,
-}
-
-struct Mirror<T> {
-    objects: BTreeMap<Key, Mirrored<T>>,
-    unreadable: BTreeSet<Key>,
-}
-
 struct Inner<T> {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
@@ -139,7 +128,17 @@ enum FollowError {
 impl<T: Resource> Reflector<T> {
     /// An empty mirror; `seed` decides the jitter of its back-off (see [`crate::clock::seed`]).
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, seed: u64) -> Self {
-        let mirror = RwLock::new(Mirror { objects: BTreeMap::new(), unreadable: BTreeSet::new() });
+        Reflector::grouped(store, clock, seed, |_| None)
+    }
+
+    /// The same, with the objects of a group at hand: see [`Reflector::list_group`].
+    pub fn grouped(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        seed: u64,
+        group: Group<T>,
+    ) -> Self {
+        let mirror = RwLock::new(Mirror::new(group));
         let handlers = RwLock::new(Vec::new());
         let revision = watch::Sender::new(None);
         Reflector { inner: Arc::new(Inner { store, clock, seed, mirror, handlers, revision }) }
@@ -165,26 +164,34 @@ impl<T: Resource> Reflector<T> {
 
     /// The object, as last seen.
     pub fn get(&self, key: &Key) -> Option<Arc<T>> {
-        self.read().objects.get(key).and_then(|mirrored| mirrored.value.clone())
+        self.read().get(key).and_then(|mirrored| mirrored.value.clone())
     }
 
     /// All objects, by namespace and name.
     pub fn list(&self) -> Vec<Arc<T>> {
-        self.read().objects.values().filter_map(|mirrored| mirrored.value.clone()).collect()
+        self.read().values().cloned().collect()
+    }
+
+    /// The objects of a group, by namespace and name, without looking at the others.
+    pub fn list_group(&self, group: &str) -> Vec<Arc<T>> {
+        self.read().group(group).cloned().collect()
+    }
+
+    /// Grows with each change of what is mirrored, and with nothing else: unlike the revision it
+    /// stands still while others write.
+    pub fn version(&self) -> u64 {
+        self.read().version()
     }
 
     /// Objects in one namespace, by name.
     pub fn list_in(&self, namespace: &str) -> Vec<Arc<T>> {
-        let from = Key::new(T::KIND, namespace, "");
-        let mirror = self.read();
-        let inside = mirror.objects.range(from..).take_while(|(key, _)| key.namespace == namespace);
-        inside.filter_map(|(_, mirrored)| mirrored.value.clone()).collect()
+        self.read().inside(namespace).cloned().collect()
     }
 
     /// Objects that exist but cannot be read as their kind. What counts or compares all objects
     /// must take them for unknown, not for absent.
     pub fn unreadable(&self) -> Vec<Key> {
-        self.read().unreadable.iter().cloned().collect()
+        self.read().unreadable().cloned().collect()
     }
 
     /// The revision reached; none before the first list.
@@ -237,29 +244,28 @@ impl<T: Resource> Reflector<T> {
         if self.revision().is_some_and(|before| before > listing.revision) {
             tracing::warn!(kind = %T::KIND, "the store went back to {}", listing.revision);
         }
-        let mut next = Mirror { objects: BTreeMap::new(), unreadable: BTreeSet::new() };
+        let mut next = self.read().emptied();
         let mut changes = Vec::new();
         for (index, stored) in listing.items.into_iter().enumerate() {
             if index % CHUNK == CHUNK - 1 {
                 tokio::task::yield_now().await;
             }
             let key = stored.key();
-            let (old, same) = match self.read().objects.get(&key) {
+            let (old, same) = match self.read().get(&key) {
                 Some(mirrored) => (mirrored.value.clone(), mirrored.stored.bytes == stored.bytes),
                 None => (None, false),
             };
             let value = if same && old.is_some() {
                 old
             } else {
-                self.read_value(&stored, old, &mut next.unreadable, &mut changes)
+                self.read_value(&stored, old, &mut next, &mut changes)
             };
-            next.objects.insert(key, Mirrored { stored, value });
+            next.insert(key, Mirrored { stored, value });
         }
         let previous = std::mem::replace(&mut *self.write(), next);
         {
             let now = self.read();
-            let gone =
-                previous.objects.into_iter().filter(|(key, _)| !now.objects.contains_key(key));
+            let gone = previous.into_iter().filter(|(key, _)| now.get(key).is_none());
             changes.extend(gone.filter_map(|(_, mirrored)| {
                 mirrored.value.map(|old| Change { old: Some(old), new: None, listed: true })
             }));
@@ -272,7 +278,7 @@ impl<T: Resource> Reflector<T> {
         &self,
         stored: &Stored,
         old: Option<Arc<T>>,
-        unreadable: &mut BTreeSet<Key>,
+        next: &mut Mirror<T>,
         changes: &mut Vec<Change<T>>,
     ) -> Option<Arc<T>> {
         match decode::<T>(stored) {
@@ -282,7 +288,7 @@ impl<T: Resource> Reflector<T> {
                 new
             }
             None => {
-                unreadable.insert(stored.key());
+                next.note_unreadable(stored.key());
                 old.filter(|old| old.uid() == stored.uid())
             }
         }
@@ -292,17 +298,16 @@ impl<T: Resource> Reflector<T> {
         let key = event.object.key();
         let change = {
             let mut mirror = self.write();
-            let old = mirror.objects.remove(&key).and_then(|mirrored| mirrored.value);
-            mirror.unreadable.remove(&key);
+            let old = mirror.remove(&key).and_then(|mirrored| mirrored.value);
             if event.event == EventType::Deleted {
                 Change { old, new: None, listed: false }
             } else {
                 let read = decode::<T>(&event.object).map(Arc::new);
                 let new = read.or_else(|| {
-                    mirror.unreadable.insert(key.clone());
+                    mirror.note_unreadable(key.clone());
                     old.clone().filter(|old| old.uid() == event.object.uid())
                 });
-                mirror.objects.insert(key, Mirrored { stored: event.object, value: new.clone() });
+                mirror.insert(key, Mirrored { stored: event.object, value: new.clone() });
                 Change { old, new, listed: false }
             }
         };
