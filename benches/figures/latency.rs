@@ -37,6 +37,8 @@ use super::stats::{median, millis, percentile};
 use super::table::{Row, Scale};
 
 const NAMESPACE: &str = "bench";
+/// From the last machine's readiness to a world at rest: the lag allowance, and two sweeps.
+const REST: Duration = Duration::from_secs(4);
 /// Longest wait for anything here.
 const PATIENCE: Duration = Duration::from_secs(600);
 
@@ -150,6 +152,8 @@ impl Lab {
             let ready =
                 |e: &&Environment| condition::is_true(&e.status.conditions, conditions::READY);
             if all.iter().filter(ready).count() == environments {
+                // What was looked at less than the allowance after its purchase is not trusted.
+                tokio::time::sleep(REST).await;
                 return;
             }
             assert!(Instant::now() < until, "the environments never became ready");

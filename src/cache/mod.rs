@@ -7,8 +7,8 @@
 //! ten thousand reference counts. However many watch, the database sees one reader.
 //!
 //! The tailer learns of changes in three ways, each sufficient: batches of this process are handed
-//! over as they commit (nothing is read then), `NOTIFY` tells of others, and a poll once a second
-//! tells of whatever the first two missed.
+//! over as they commit (nothing is read then), `NOTIFY` tells of others, and a poll tells of whatever
+//! the first two missed: every five seconds, or every second while nothing is heard.
 //!
 //! # Guarantees
 //! - A read through [`Store`] is as fresh as the store: it asks for the revision (one indexed row)

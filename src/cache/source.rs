@@ -28,8 +28,8 @@ pub trait Source: Store {
     /// Moves when somebody is known to have written: a hint.
     fn latest(&self) -> watch::Receiver<Revision>;
 
-    /// How long to sleep without a hint.
-    fn poll(&self) -> Duration;
+    /// How long to sleep without a hint. When it changes, hints may have been missed.
+    fn poll(&self) -> watch::Receiver<Duration>;
 }
 
 #[async_trait]
@@ -50,7 +50,7 @@ impl Source for PgStore {
         PgStore::latest(self)
     }
 
-    fn poll(&self) -> Duration {
+    fn poll(&self) -> watch::Receiver<Duration> {
         PgStore::poll(self)
     }
 }
@@ -78,7 +78,7 @@ impl Source for MemoryStore {
         MemoryStore::latest(self)
     }
 
-    fn poll(&self) -> Duration {
-        MEMORY_POLL
+    fn poll(&self) -> watch::Receiver<Duration> {
+        watch::channel(MEMORY_POLL).1
     }
 }

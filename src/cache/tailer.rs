@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use metrics::{counter, gauge, histogram};
 use tokio::sync::{broadcast, watch};
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep};
 
 use devpocket_controllers::store::{Revision, StoreError, WatchEvent};
 
@@ -13,13 +13,15 @@ use super::state::Past;
 use super::{Shared, Source};
 use crate::store::Committed;
 
+/// How often watchers that wait for nothing in particular hear how far the cache is.
+const PROGRESS: Duration = Duration::from_secs(1);
 const RETRY_FIRST: Duration = Duration::from_millis(50);
 const RETRY_MAX: Duration = Duration::from_secs(1);
 
 /// Follows the source for as long as the task lives.
 pub(super) async fn run(shared: Arc<Shared>, committed: broadcast::Receiver<Arc<Committed>>) {
-    let latest = shared.source.latest();
-    let mut tailer = Tailer { shared, committed: Some(committed), latest };
+    let (latest, poll) = (shared.source.latest(), shared.source.poll());
+    let mut tailer = Tailer { shared, committed: Some(committed), latest, poll };
     let mut wait = RETRY_FIRST;
     loop {
         let before = tailer.cursor();
@@ -51,6 +53,7 @@ struct Tailer {
     /// None once the source hands nothing over.
     committed: Option<broadcast::Receiver<Arc<Committed>>>,
     latest: watch::Receiver<Revision>,
+    poll: watch::Receiver<Duration>,
 }
 
 impl Tailer {
@@ -59,11 +62,13 @@ impl Tailer {
     }
 
     async fn follow(&mut self) -> Ended {
-        let mut tick = interval(self.shared.source.poll());
+        let mut tick = interval(self.poll.borrow().min(PROGRESS));
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             // Marked as seen before the log is read, so that no hint falls in between.
             self.latest.borrow_and_update();
+            let poll = *self.poll.borrow_and_update();
+            let read = Instant::now();
             let cursor = self.cursor();
             match self.shared.source.changes(cursor).await {
                 Ok(page) if page.upto < cursor => return Ended::Behind,
@@ -80,12 +85,14 @@ impl Tailer {
                 Err(StoreError::Expired { .. }) => return Ended::Behind,
                 Err(error) => return Ended::Failed(error),
             }
-            self.wait(&mut tick).await;
+            // Half a tick early is the tick that is meant.
+            let due = read + poll.saturating_sub(tick.period() / 2);
+            self.wait(&mut tick, due).await;
         }
     }
 
-    /// Takes over what this process commits, until the log has to be read.
-    async fn wait(&mut self, tick: &mut tokio::time::Interval) {
+    /// Takes over what this process commits, until the log has to be read: at `due` at the latest.
+    async fn wait(&mut self, tick: &mut Interval, due: Instant) {
         loop {
             tokio::select! {
                 biased;
@@ -114,9 +121,12 @@ impl Tailer {
                         return;
                     }
                 },
+                () = changed(&mut self.poll) => return,
                 _ = tick.tick() => {
                     self.tell_progress();
-                    return;
+                    if Instant::now() >= due {
+                        return;
+                    }
                 }
             }
         }
@@ -179,5 +189,12 @@ async fn receive(
     match committed {
         Some(receiver) => receiver.recv().await,
         None => std::future::pending().await,
+    }
+}
+
+/// Completes when it changes; never, if nothing is left that could change it.
+async fn changed(poll: &mut watch::Receiver<Duration>) {
+    if poll.changed().await.is_err() {
+        std::future::pending().await
     }
 }

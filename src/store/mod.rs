@@ -107,6 +107,7 @@ pub struct PgStore {
     queue: Mutex<Option<mpsc::Sender<Queued>>>,
     committed: broadcast::Sender<Arc<Committed>>,
     latest: Arc<watch::Sender<Revision>>,
+    poll: Arc<watch::Sender<Duration>>,
     writer: Mutex<Option<JoinHandle<()>>>,
     background: Vec<JoinHandle<()>>,
 }
@@ -159,10 +160,12 @@ impl PgStore {
             own: own.clone(),
         };
         let writer = tokio::spawn(writer.run(queued));
+        let poll = Arc::new(watch::Sender::new(options.poll));
         let mut background = Vec::new();
         if options.notify {
             background.push(tokio::spawn(notify::send(options.clone(), own.subscribe())));
-            background.push(tokio::spawn(notify::hear(pool.clone(), latest.clone())));
+            let hear = notify::hear(pool.clone(), options.clone(), latest.clone(), poll.clone());
+            background.push(tokio::spawn(hear));
         }
         if let Some(every) = options.maintenance {
             background.push(tokio::spawn(maintain(pool.clone(), options.clone(), every)));
@@ -173,6 +176,7 @@ impl PgStore {
             queue: Mutex::new(Some(queue)),
             committed,
             latest,
+            poll,
             writer: Mutex::new(Some(writer)),
             background,
         })
@@ -203,9 +207,10 @@ impl PgStore {
         self.latest.subscribe()
     }
 
-    /// How long a reader may sleep without a hint.
-    pub fn poll(&self) -> Duration {
-        self.options.poll
+    /// How long a reader may sleep without a hint. Changes when notifications begin or end to be
+    /// heard; those in between were not.
+    pub fn poll(&self) -> watch::Receiver<Duration> {
+        self.poll.subscribe()
     }
 
     /// Who changed what, newest first.

@@ -45,21 +45,34 @@ pub(super) async fn send(options: PgOptions, mut committed: watch::Receiver<Revi
     }
 }
 
-/// Raises `latest` when another process announces a revision.
-pub(super) async fn hear(pool: PgPool, latest: Arc<watch::Sender<Revision>>) {
+/// Raises `latest` when another process announces a revision, and lets readers poll less often while
+/// it can.
+pub(super) async fn hear(
+    pool: PgPool,
+    options: PgOptions,
+    latest: Arc<watch::Sender<Revision>>,
+    poll: Arc<watch::Sender<Duration>>,
+) {
     loop {
-        if let Err(error) = listen(&pool, &latest).await {
+        let listening = || poll.send_replace(options.poll_listening);
+        if let Err(error) = listen(&pool, &latest, listening).await {
             tracing::debug!(%error, "not listening for notifications; polling");
         }
+        poll.send_replace(options.poll);
         sleep(RETRY).await;
     }
 }
 
-async fn listen(pool: &PgPool, latest: &watch::Sender<Revision>) -> Result<(), sqlx::Error> {
+async fn listen(
+    pool: &PgPool,
+    latest: &watch::Sender<Revision>,
+    listening: impl FnOnce() -> Duration,
+) -> Result<(), sqlx::Error> {
     let mut listener = PgListener::connect_with(pool).await?;
     listener.listen(CHANNEL).await?;
     // What was announced before this moment was not heard.
     latest.send_modify(|_| {});
+    listening();
     while let Some(notification) = listener.try_recv().await? {
         let Ok(revision) = notification.payload().parse() else { continue };
         latest.send_if_modified(|latest| {

@@ -14,8 +14,10 @@ const RETAIN_REVISIONS: Revision = 10_000;
 const RETAIN: Duration = Duration::from_secs(3_600);
 /// Connections for reads; the writer, the listener and the notifier have one each besides.
 const READ_CONNECTIONS: u32 = 8;
-/// A reader that heard nothing looks at the counter this often.
+/// A reader that is told nothing looks at the counter this often.
 const POLL: Duration = Duration::from_secs(1);
+/// One that is told of changes looks this often for those it was not told of.
+const POLL_LISTENING: Duration = Duration::from_secs(5);
 /// How long a write may wait for a database that is away before it is given up, undone.
 const WRITE_DEADLINE: Duration = Duration::from_secs(10);
 /// How long the outcome of a commit in doubt is asked for. Longer than the server keeps a
@@ -31,6 +33,8 @@ pub struct PgOptions {
     /// Send and hear `NOTIFY`. Off, the poll alone must do, as behind a pooler or on a standby.
     pub notify: bool,
     pub poll: Duration,
+    /// The same while notifications are heard.
+    pub poll_listening: Duration,
     pub write_deadline: Duration,
     pub resolve_deadline: Duration,
     pub partition_revisions: Revision,
@@ -79,6 +83,7 @@ impl PgOptions {
             read_connections: READ_CONNECTIONS,
             notify: true,
             poll: POLL,
+            poll_listening: POLL_LISTENING,
             write_deadline: WRITE_DEADLINE,
             resolve_deadline: RESOLVE_DEADLINE,
             partition_revisions: PARTITION_REVISIONS,

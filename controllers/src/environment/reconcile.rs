@@ -85,6 +85,10 @@ impl EnvironmentReconciler {
         };
         let snapshot = self.mirrored();
         let (decision, record) = decided(&snapshot, &environment, self.term.now());
+        if decision.writes.is_empty() && decision.status == environment.status {
+            self.tell(&environment, &decision.events).await;
+            return Ok(decision.requeue.map_or(Outcome::Done, Outcome::After));
+        }
         if !decision.writes.iter().any(needs_care) {
             return self.execute(Environment::clone(&environment), decision, record).await;
         }

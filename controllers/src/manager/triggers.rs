@@ -20,7 +20,7 @@ use crate::operation::token;
 use crate::runtime::{Change, Outcome, Priority, Workqueue};
 
 /// What changed.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Trigger {
     Record(Key),
     /// A list of the account is in, and nothing else changed.

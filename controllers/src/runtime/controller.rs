@@ -15,6 +15,7 @@ mod tests;
 
 use std::fmt::Debug;
 use std::future::Future;
+use std::hash::Hash;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,7 +66,7 @@ impl Outcome {
 
 /// Makes one thing as it should be. Level-triggered: it is told which thing, never what happened.
 pub trait Reconciler: Send + Sync + 'static {
-    type Key: Ord + Clone + Debug + Send + Sync + 'static;
+    type Key: Eq + Hash + Clone + Debug + Send + Sync + 'static;
 
     /// Looks at what the key names, as it is now, and takes the next step.
     fn reconcile(&self, key: &Self::Key) -> impl Future<Output = Outcome> + Send;

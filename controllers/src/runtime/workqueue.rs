@@ -31,6 +31,7 @@ mod schedule;
 #[cfg(test)]
 mod tests;
 
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -105,7 +106,7 @@ impl<K> Clone for Workqueue<K> {
     }
 }
 
-impl<K: Ord + Clone> Workqueue<K> {
+impl<K: Eq + Hash + Clone> Workqueue<K> {
     /// An empty queue; `seed` decides the jitter of its back-off (see [`crate::clock::seed`]).
     pub fn new(clock: Arc<dyn Clock>, backoff: Backoff, seed: u64) -> Self {
         let state =

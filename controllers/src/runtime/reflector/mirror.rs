@@ -1,7 +1,8 @@
 //! What a reflector holds.
 
 use std::collections::btree_map::IntoIter;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 
 use devpocket_specs::object::{Key, Resource};
@@ -18,17 +19,20 @@ pub(super) struct Mirrored<T> {
     pub value: Option<Arc<T>>,
 }
 
+/// Never gone through, and hashed alike in every run.
+type Groups<T> = HashMap<String, BTreeMap<Key, Arc<T>>, BuildHasherDefault<DefaultHasher>>;
+
 pub(super) struct Mirror<T> {
     objects: BTreeMap<Key, Mirrored<T>>,
     unreadable: BTreeSet<Key>,
     group: Group<T>,
-    groups: BTreeMap<String, BTreeSet<Key>>,
+    groups: Groups<T>,
     version: u64,
 }
 
 impl<T: Resource> Mirror<T> {
     pub fn new(group: Group<T>) -> Mirror<T> {
-        let (objects, unreadable, groups) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
+        let (objects, unreadable, groups) = (BTreeMap::new(), BTreeSet::new(), Groups::default());
         Mirror { objects, unreadable, group, groups, version: 0 }
     }
 
@@ -56,8 +60,7 @@ impl<T: Resource> Mirror<T> {
     }
 
     pub fn group(&self, group: &str) -> impl Iterator<Item = &Arc<T>> {
-        let keys = self.groups.get(group).into_iter().flatten();
-        keys.filter_map(|key| self.get(key)?.value.as_ref())
+        self.groups.get(group).into_iter().flat_map(BTreeMap::values)
     }
 
     pub fn unreadable(&self) -> impl Iterator<Item = &Key> {
@@ -71,11 +74,11 @@ impl<T: Resource> Mirror<T> {
     /// Adds an object that is not here.
     pub fn insert(&mut self, key: Key, mirrored: Mirrored<T>) {
         self.version += 1;
-        if let Some(group) = mirrored.value.as_deref().and_then(self.group) {
-            match self.groups.get_mut(group) {
-                Some(keys) => drop(keys.insert(key.clone())),
-                None => drop(self.groups.insert(group.to_owned(), [key.clone()].into())),
-            }
+        if let Some(value) = &mirrored.value
+            && let Some(group) = (self.group)(value)
+        {
+            let group = self.groups.entry(group.to_owned()).or_default();
+            group.insert(key.clone(), value.clone());
         }
         self.objects.insert(key, mirrored);
     }
@@ -86,10 +89,10 @@ impl<T: Resource> Mirror<T> {
         self.unreadable.remove(key);
         let mirrored = self.objects.remove(key)?;
         if let Some(group) = mirrored.value.as_deref().and_then(self.group)
-            && let Some(keys) = self.groups.get_mut(group)
+            && let Some(members) = self.groups.get_mut(group)
         {
-            keys.remove(key);
-            if keys.is_empty() {
+            members.remove(key);
+            if members.is_empty() {
                 self.groups.remove(group);
             }
         }

@@ -1,7 +1,8 @@
 //! What the queue decides, without locks, clocks or waiting: every method is given the time.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasherDefault, DefaultHasher, Hash};
 use std::time::Duration;
 
 use super::{Depth, Item, Priority};
@@ -28,27 +29,46 @@ struct Entry {
     place: Place,
 }
 
-/// Keys in order of priority and time. Each key in `entries` is in exactly one place.
+/// What is known of a key.
+#[derive(Clone, Copy, Debug, Default)]
+struct State {
+    /// None unless it wants a look.
+    entry: Option<Entry>,
+    /// Handed out, with the priority it had.
+    running: Option<Priority>,
+    /// Failures in a row.
+    failures: u32,
+}
+
+impl State {
+    fn is_nothing(&self) -> bool {
+        self.entry.is_none() && self.running.is_none() && self.failures == 0
+    }
+}
+
+/// Never gone through, and hashed alike in every run.
+type Keys<K> = HashMap<K, State, BuildHasherDefault<DefaultHasher>>;
+
+/// Keys in order of priority and time. Each key with an entry is in exactly one place.
 #[derive(Debug)]
 pub(super) struct Schedule<K> {
-    entries: BTreeMap<K, Entry>,
+    keys: Keys<K>,
     ready: BTreeMap<(Reverse<Priority>, u64), K>,
     delayed: BTreeMap<(Duration, u64), K>,
-    /// Keys handed out, with the priority they had.
-    running: BTreeMap<K, Priority>,
-    /// Failures in a row; no entry for none.
-    failures: BTreeMap<K, u32>,
+    running: usize,
+    /// Running keys that want another look after.
+    again: usize,
     next_stamp: u64,
 }
 
-impl<K: Ord + Clone> Schedule<K> {
+impl<K: Eq + Hash + Clone> Schedule<K> {
     pub(super) fn new() -> Self {
         Schedule {
-            entries: BTreeMap::new(),
+            keys: Keys::default(),
             ready: BTreeMap::new(),
             delayed: BTreeMap::new(),
-            running: BTreeMap::new(),
-            failures: BTreeMap::new(),
+            running: 0,
+            again: 0,
             next_stamp: 0,
         }
     }
@@ -57,40 +77,49 @@ impl<K: Ord + Clone> Schedule<K> {
     pub(super) fn add(&mut self, key: K, priority: Priority, at: Duration, now: Duration) {
         // Keys whose delay ended are ready from then, hence before what is added now.
         self.promote(now);
-        match self.entries.get(&key).copied() {
-            None if self.running.contains_key(&key) => {
-                self.entries.insert(key, Entry { priority, place: Place::Running { at } });
+        let state = self.keys.get(&key).copied().unwrap_or_default();
+        let entry = match state.entry {
+            None if state.running.is_some() => {
+                self.again += 1;
+                Entry { priority, place: Place::Running { at } }
             }
-            None => self.insert(key, priority, at, now),
-            Some(entry) => self.merge(key, entry, (priority, at), now),
-        }
+            None => self.place(&key, priority, at, now),
+            Some(entry) => self.merge(&key, entry, (priority, at), now),
+        };
+        self.keys.insert(key, State { entry: Some(entry), ..state });
     }
 
-    fn merge(&mut self, key: K, old: Entry, (priority, at): (Priority, Duration), now: Duration) {
+    fn merge(
+        &mut self,
+        key: &K,
+        old: Entry,
+        (priority, at): (Priority, Duration),
+        now: Duration,
+    ) -> Entry {
         let priority = priority.max(old.priority);
         match old.place {
             Place::Running { at: earlier } => {
-                let place = Place::Running { at: at.min(earlier) };
-                self.entries.insert(key, Entry { priority, place });
+                Entry { priority, place: Place::Running { at: at.min(earlier) } }
             }
             Place::Ready { stamp } => {
                 if priority > old.priority {
                     self.ready.remove(&(Reverse(old.priority), stamp));
                     self.ready.insert((Reverse(priority), stamp), key.clone());
-                    self.entries.insert(key, Entry { priority, place: old.place });
                 }
+                Entry { priority, place: old.place }
             }
             Place::Delayed { at: earlier, .. } if earlier <= at => {
-                self.entries.insert(key, Entry { priority, place: old.place });
+                Entry { priority, place: old.place }
             }
             Place::Delayed { at: later, stamp } => {
                 self.delayed.remove(&(later, stamp));
-                self.insert(key, priority, at, now);
+                self.place(key, priority, at, now)
             }
         }
     }
 
-    fn insert(&mut self, key: K, priority: Priority, at: Duration, now: Duration) {
+    /// Finds a place for a key that has none.
+    fn place(&mut self, key: &K, priority: Priority, at: Duration, now: Duration) -> Entry {
         let stamp = self.next_stamp;
         self.next_stamp += 1;
         let place = if at <= now {
@@ -100,7 +129,7 @@ impl<K: Ord + Clone> Schedule<K> {
             self.delayed.insert((at, stamp), key.clone());
             Place::Delayed { at, stamp }
         };
-        self.entries.insert(key, Entry { priority, place });
+        Entry { priority, place }
     }
 
     /// Makes ready whatever is due, in the order in which it came due.
@@ -111,8 +140,10 @@ impl<K: Ord + Clone> Schedule<K> {
                 break;
             }
             let key = first.remove();
-            let priority = self.entries.get(&key).map_or(Priority::Low, |entry| entry.priority);
-            self.insert(key, priority, at, now);
+            let state = self.keys.get(&key).copied().unwrap_or_default();
+            let priority = state.entry.map_or(Priority::Low, |entry| entry.priority);
+            let entry = Some(self.place(&key, priority, at, now));
+            self.keys.insert(key, State { entry, ..state });
         }
     }
 
@@ -120,10 +151,11 @@ impl<K: Ord + Clone> Schedule<K> {
     pub(super) fn pop(&mut self, now: Duration) -> Option<Item<K>> {
         self.promote(now);
         let ((Reverse(priority), _), key) = self.ready.pop_first()?;
-        self.entries.remove(&key);
-        self.running.insert(key.clone(), priority);
-        let failures = self.failures.get(&key).copied().unwrap_or(0);
-        Some(Item { key, priority, failures })
+        self.running += 1;
+        let state = self.keys.entry(key.clone()).or_default();
+        state.entry = None;
+        state.running = Some(priority);
+        Some(Item { key, priority, failures: state.failures })
     }
 
     /// When the next delay ends.
@@ -140,12 +172,19 @@ impl<K: Ord + Clone> Schedule<K> {
         routine: bool,
         now: Duration,
     ) {
-        let Some(priority) = self.running.remove(key) else {
+        let state = self.keys.get_mut(key);
+        let Some((state, priority)) = state.and_then(|s| s.running.take().map(|p| (s, p))) else {
             debug_assert!(false, "a key was given back that was not handed out");
             return;
         };
-        let meanwhile = self.entries.remove(key);
+        self.running -= 1;
+        let meanwhile = state.entry.take();
+        if meanwhile.is_none() && again.is_none() {
+            self.tidy(key);
+            return;
+        }
         if let Some(Entry { priority, place: Place::Running { at } }) = meanwhile {
+            self.again -= 1;
             self.add(key.clone(), priority, at, now);
         }
         if let Some(at) = again {
@@ -156,20 +195,29 @@ impl<K: Ord + Clone> Schedule<K> {
 
     /// Counts a failure and answers how many there are in a row.
     pub(super) fn failed(&mut self, key: &K) -> u32 {
-        let failures = self.failures.entry(key.clone()).or_insert(0);
-        *failures = failures.saturating_add(1);
-        *failures
+        let state = self.keys.entry(key.clone()).or_default();
+        state.failures = state.failures.saturating_add(1);
+        state.failures
     }
 
     /// Forgets the failures of a key.
     pub(super) fn forget(&mut self, key: &K) {
-        self.failures.remove(key);
+        if let Some(state) = self.keys.get_mut(key) {
+            state.failures = 0;
+            self.tidy(key);
+        }
+    }
+
+    /// Keeps nothing of a key there is nothing to keep of.
+    fn tidy(&mut self, key: &K) {
+        if self.keys.get(key).is_some_and(State::is_nothing) {
+            self.keys.remove(key);
+        }
     }
 
     pub(super) fn depth(&mut self, now: Duration) -> Depth {
         self.promote(now);
         let (ready, delayed) = (self.ready.len(), self.delayed.len());
-        let again = self.entries.len() - ready - delayed;
-        Depth { ready, delayed, running: self.running.len(), again }
+        Depth { ready, delayed, running: self.running, again: self.again }
     }
 }
