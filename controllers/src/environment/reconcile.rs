@@ -39,7 +39,7 @@ use crate::runtime::{Involved, Outcome, Reconciler, Severity};
 use crate::store::{Guard, StoreError};
 
 /// Wait before a decision that met a newer record is made again: the mirrors are about to see it.
-const CONFLICT_WAIT: Duration = Duration::from_millis(200);
+const CONFLICT_WAIT: Duration = Duration::from_millis(20);
 
 /// The versions of the mirrors a snapshot was made of.
 type Versions = [u64; 4];
@@ -175,6 +175,8 @@ impl EnvironmentReconciler {
         if decision.status != environment.status {
             environment.status = decision.status;
             environment = client.update_status(&environment).await?;
+            // Or the next pass decides on what this one found, and its writes are refused.
+            self.term.is_mirrored(&environment).await;
         }
         self.tell(&environment, &decision.events).await;
         Ok(decision.requeue.map_or(Outcome::Done, Outcome::After))
