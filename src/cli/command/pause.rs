@@ -133,7 +133,8 @@ async fn accept(
     for difference in differences {
         session.output.note(format!("  {difference}"));
     }
-    let question = "Adopt what differs and go on? What was bought since is not bought again.";
+    let question = "Go on with the account as it is? Machines bought since for environments of \
+         this database are used, all others are left alone.";
     let given = Given { yes: args.yes, plan: false };
     let command = format!("devpocket{} resume --all --yes", where_flags(session));
     if !args.dry_run && !consent(&session.output, &Ask::Yes(question), given, &command)? {
