@@ -148,3 +148,24 @@ pub fn ahead(requested: Revision, current: Revision) -> StoreError {
         "revision {requested} is in the future, the latest is {current}"
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::has_nul;
+
+    /// Breaks without it: a text about `\u0000` cannot be stored, or a NUL fails a whole batch.
+    #[test]
+    fn a_nul_is_told_from_a_text_that_speaks_of_one() {
+        for (text, has) in [
+            ("plain", false),
+            ("a\0b", true),
+            ("\\u0000", false),
+            ("\\\0", true),
+            ("\\\\u0000", false),
+            ("\\u0000 and \0", true),
+        ] {
+            let json = serde_json::to_vec(&serde_json::json!({ "note": text })).unwrap();
+            assert_eq!(has_nul(&json), has, "{text:?}");
+        }
+    }
+}

@@ -86,3 +86,30 @@ impl JsonSchema for ManagedFields {
         Vec::<Map<String, Value>>::json_schema(generator)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::ManagedFields;
+
+    #[test]
+    fn it_reads_back_what_it_wrote_and_nothing_that_is_no_list() {
+        let entries = vec![json!({"manager": "ci", "fieldsV1": {"f:spec": {"f:power": {}}}})];
+        let fields = ManagedFields::from(entries.clone());
+        let value = serde_json::to_value(&fields).unwrap();
+        assert_eq!(value, json!(entries));
+        let text = serde_json::to_string(&fields).unwrap();
+        for read in [serde_json::from_value(value), serde_json::from_str(&text)] {
+            let read: ManagedFields = read.unwrap();
+            assert_eq!((read.entries(), &read), (entries.clone(), &fields));
+        }
+        for nothing in ["null", "[]", "[ ]"] {
+            assert!(serde_json::from_str::<ManagedFields>(nothing).unwrap().is_empty());
+        }
+        for wrong in ["\"x\"", "{}", "3"] {
+            let error = serde_json::from_str::<ManagedFields>(wrong).unwrap_err().to_string();
+            assert!(error.contains("not a list"), "{error}");
+        }
+    }
+}
