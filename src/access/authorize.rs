@@ -1,25 +1,6 @@
 //! Authorization: one trait, asked once per request.
 
-/// Group of those who may do everything.
-pub const ADMINS: &str = "system:masters";
-
-/// Somebody whose token was accepted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct User {
-    pub name: String,
-    pub groups: Vec<String>,
-}
-
-impl User {
-    /// A user who may do everything.
-    pub fn admin(name: impl Into<String>) -> User {
-        User { name: name.into(), groups: vec![ADMINS.into(), "system:authenticated".into()] }
-    }
-
-    pub fn is_admin(&self) -> bool {
-        self.groups.iter().any(|group| group == ADMINS)
-    }
-}
+use super::User;
 
 /// What a request asks for, in the words of Kubernetes' `ResourceAttributes`. Empty text means
 /// "not named": every namespace, every name, no subresource.

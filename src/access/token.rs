@@ -61,7 +61,7 @@ impl Tokens {
 
     /// The user with this token. Every known digest is compared in full, so that the time taken
     /// tells nothing about how much of a guess was right, or whose it was.
-    pub fn authenticate(&self, token: &str) -> Option<&User> {
+    pub fn find(&self, token: &str) -> Option<&User> {
         let presented = digest(token);
         let mut found = u64::MAX;
         for (index, (known, _)) in self.known.iter().enumerate() {
@@ -91,10 +91,10 @@ mod tests {
         let (ann, bob) = (new_token().unwrap(), new_token().unwrap());
         let mut tokens = Tokens::single(&ann, User::admin("ann")).unwrap();
         tokens.add(&bob, User::admin("bob")).unwrap();
-        assert_eq!(tokens.authenticate(&ann).unwrap().name, "ann");
-        assert_eq!(tokens.authenticate(&bob).unwrap().name, "bob");
-        assert!(tokens.authenticate(&ann[1..]).is_none());
-        assert!(tokens.authenticate("").is_none());
+        assert_eq!(tokens.find(&ann).unwrap().name, "ann");
+        assert_eq!(tokens.find(&bob).unwrap().name, "bob");
+        assert!(tokens.find(&ann[1..]).is_none());
+        assert!(tokens.find("").is_none());
         assert!(!format!("{tokens:?}").contains(&ann));
     }
 

@@ -63,7 +63,7 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::Response;
 use devpocket_specs::status::{Reason, Status};
 
-use crate::access::{Attributes, Decision, User};
+use crate::access::{Attributes, AuthError, Decision, User};
 use crate::server::{AppState, refuse};
 use call::Call;
 
@@ -90,8 +90,8 @@ pub async fn handle(state: Arc<AppState>, prefix: &str, request: Request) -> Res
 }
 
 /// The user with the bearer token in these headers.
-pub fn authenticate(state: &AppState, headers: &HeaderMap) -> Result<User, Status> {
-    let unauthorized = |message| Status::new(Reason::Unauthorized, message);
+pub async fn authenticate(state: &AppState, headers: &HeaderMap) -> Result<User, Status> {
+    let unauthorized = |message: &str| Status::new(Reason::Unauthorized, message);
     let Some(value) = headers.get(header::AUTHORIZATION) else {
         return Err(unauthorized("a bearer token is required"));
     };
@@ -99,14 +99,17 @@ pub fn authenticate(state: &AppState, headers: &HeaderMap) -> Result<User, Statu
         let (scheme, token) = text.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
     });
-    token
-        .and_then(|token| state.tokens.authenticate(token))
-        .cloned()
-        .ok_or_else(|| unauthorized("the token is not valid"))
+    let Some(token) = token else { return Err(unauthorized("the token is not valid")) };
+    state.authenticator.authenticate(token).await.map_err(|error| match error {
+        AuthError::Invalid(why) => unauthorized(&why),
+        AuthError::Unavailable(_) => {
+            Status::new(Reason::ServiceUnavailable, error.to_string()).with_code("unavailable")
+        }
+    })
 }
 
 async fn answer(state: Arc<AppState>, prefix: &str, request: Request) -> Result<Response, Status> {
-    let user = authenticate(&state, request.headers())?;
+    let user = authenticate(&state, request.headers()).await?;
     let full_path = request.uri().path().to_owned();
     let path = full_path.strip_prefix(prefix).unwrap_or(&full_path);
     let Some(target) = path::parse(path) else {

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::seal::{SealError, Sealer};
 use crate::access::{AdminOnly, TokenError, Tokens, User};
+use crate::accounts::{Accounts, SignedIn};
 use crate::cache::{CacheOptions, CachedStore};
 use crate::contabo::Sensitive;
 use crate::server::{AllowedHosts, AppState, Build, MetricsText, Server, StoreProbe};
@@ -84,6 +85,9 @@ impl Node {
         let cached = Arc::new(cached);
         let store: Arc<dyn Store> = cached.clone();
 
+        let accounts =
+            Accounts::new(postgres.pool().clone(), config.clock.clone(), config.ids.clone());
+        let accounts = Arc::new(accounts);
         let api_stop = CancellationToken::new();
         let address = config.server.address();
         let state = Arc::new(AppState {
@@ -93,7 +97,8 @@ impl Node {
             catalogue: config.catalogue.clone(),
             sealer,
             authorizer: Arc::new(AdminOnly),
-            tokens: Arc::new(tokens),
+            authenticator: Arc::new(SignedIn::new(tokens, accounts.clone())),
+            accounts: Some(accounts),
             hosts: AllowedHosts::new(&config.hosts).with_origins(&config.origins),
             plans: Default::default(),
             metrics: config.metrics,

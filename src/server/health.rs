@@ -59,7 +59,7 @@ async fn checked(state: &AppState) -> (StatusCode, Value) {
 /// Prometheus text, for those with a token. Not for loopback as such: behind a proxy on the same
 /// machine everybody comes from there.
 pub(super) async fn metrics(State(state): State<Arc<AppState>>, request: Request) -> Response {
-    if let Err(status) = authenticate(&state, request.headers()) {
+    if let Err(status) = authenticate(&state, request.headers()).await {
         return refuse(&status);
     }
     let Some(render) = &state.metrics else {

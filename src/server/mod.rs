@@ -3,8 +3,9 @@
 //! # A request's way
 //! [`listen`] accepts it (bounded connections, bounded headers, a deadline for sending them), gives
 //! it a request id, [`gate`] refuses foreign `Host` and `Origin` headers, and the router hands it to
-//! [`health`], the metrics, or the Kubernetes-style API ([`crate::kube`]) under [`KUBE_PREFIX`].
-//! The API authenticates and authorizes by itself; nothing but `/health*` answers without a token.
+//! [`health`], the metrics, the Kubernetes-style API ([`crate::kube`]) under [`KUBE_PREFIX`], or the
+//! mobile app's ([`crate::rest`]) under [`REST_PREFIX`]. Both authenticate and authorize by
+//! themselves; without a token answer only `/health*` and what leads to one.
 //!
 //! # Guarantees
 //! - Every refusal is a Kubernetes `Status` in JSON and carries the request id.
@@ -45,9 +46,11 @@ pub use tls::{LocalTls, TlsError};
 /// Where the Kubernetes-style API lives: the path of a kubeconfig's `server:`.
 pub const KUBE_PREFIX: &str = "/kube";
 
+/// Where the API of the mobile app lives.
+pub const REST_PREFIX: &str = "/api/v1";
+
 /// Everything the server answers.
 pub fn router(state: Arc<AppState>) -> Router {
-    // Routes that come later (`/api/v1`, WebSockets) are added here, beside the API.
     Router::new()
         .route("/health", get(health::health))
         .route("/health/live", get(health::live))
@@ -56,6 +59,7 @@ pub fn router(state: Arc<AppState>) -> Router {
         .route("/kube", any(kube))
         .route("/kube/", any(kube))
         .route("/kube/{*path}", any(kube))
+        .nest(REST_PREFIX, crate::rest::router())
         .fallback(nothing_here)
         .layer(from_fn_with_state(state.clone(), gate::check))
         .layer(from_fn_with_state(state.clone(), request::identify))
@@ -67,6 +71,7 @@ async fn kube(State(state): State<Arc<AppState>>, request: Request) -> Response 
 }
 
 async fn nothing_here() -> Response {
-    let message = format!("nothing is served here; the API is under {KUBE_PREFIX}");
+    let message =
+        format!("nothing is served here; the APIs are under {KUBE_PREFIX} and {REST_PREFIX}");
     refuse(&Status::new(Reason::NotFound, message))
 }

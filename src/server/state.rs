@@ -10,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::AllowedHosts;
 use crate::access::seal::Sealer;
-use crate::access::{Authorizer, Tokens};
+use crate::access::{Authenticator, Authorizer};
+use crate::accounts::Accounts;
 use crate::kube::PlansMade;
 
 /// The metrics as Prometheus text, rendered when asked for.
@@ -61,7 +62,9 @@ pub struct AppState {
     pub catalogue: Arc<Catalogue>,
     pub sealer: Arc<Sealer>,
     pub authorizer: Arc<dyn Authorizer>,
-    pub tokens: Arc<Tokens>,
+    pub authenticator: Arc<dyn Authenticator>,
+    /// Absent over a store that is not Postgres: `/api/v1` then knows nobody.
+    pub accounts: Option<Arc<Accounts>>,
     pub hosts: AllowedHosts,
     /// Plans that were shown lately.
     pub plans: PlansMade,

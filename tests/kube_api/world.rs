@@ -67,7 +67,7 @@ impl World {
         let clock = SystemClock::new();
         let shutdown = CancellationToken::new();
         let mut tokens = Tokens::single(ADMIN_TOKEN, User::admin("admin")).unwrap();
-        let guest = User { name: "guest".into(), groups: vec!["system:authenticated".into()] };
+        let guest = User::configured("guest", &["system:authenticated"]);
         tokens.add(GUEST_TOKEN, guest).unwrap();
         let state = AppState {
             store: store.clone(),
@@ -76,7 +76,8 @@ impl World {
             catalogue: Arc::new(Catalogue::builtin().clone()),
             sealer: Arc::new(Sealer::new([7; 32])),
             authorizer: Arc::new(AdminOnly),
-            tokens: Arc::new(tokens),
+            authenticator: Arc::new(tokens),
+            accounts: None,
             hosts: AllowedHosts::new(["pocket.example"]),
             plans: Default::default(),
             metrics: Some(Arc::new(|| "devpocket_up 1\n".to_owned())),
