@@ -20,7 +20,9 @@ CREATE TABLE accounts (
     verified_at       timestamptz,
     suspended_at      timestamptz,
     deleted_at        timestamptz,
+    -- Wrong passwords since the last right one, and when the last of them was.
     failed_logins     integer     NOT NULL DEFAULT 0,
+    failed_at         timestamptz,
     locked_until      timestamptz,
     password_changed_at timestamptz,
     last_login_at     timestamptz,

@@ -69,6 +69,7 @@ fn serve(database: &str, contabo: u16, port: u16) -> &'static mut Command {
         .env("CONTABO_PASSWORD", devpocket::simulator::API_PASSWORD)
         .env("DEVPOCKET_ADMIN_TOKEN", TOKEN)
         .env("DEVPOCKET_SEAL_KEY", "07".repeat(32))
+        .env("SECRET_KEY", "08".repeat(32))
 }
 
 /// Waits until the replica answers that it is ready.

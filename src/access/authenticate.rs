@@ -31,6 +31,12 @@ pub trait Authenticator: Send + Sync + 'static {
     /// The same user as things stand now: what changed about their rights, or that their
     /// credential was revoked. At most [`super::STALE_MAX`] old. For streams that stay open.
     async fn renew(&self, user: &User) -> Result<User, AuthError>;
+
+    /// The user with this one-time ticket, which is gone with it: for what is opened by its address
+    /// alone, such as a WebSocket.
+    async fn redeem(&self, _ticket: &str) -> Result<User, AuthError> {
+        Err(AuthError::Invalid("the ticket is not valid".into()))
+    }
 }
 
 /// Tokens of the configuration, which do not change while the process runs.

@@ -70,6 +70,11 @@ impl Tokens {
         }
         usize::try_from(found).ok().and_then(|index| self.known.get(index)).map(|(_, user)| user)
     }
+
+    /// The user of this name, whose token was presented before.
+    pub fn named(&self, name: &str) -> Option<&User> {
+        self.known.iter().map(|(_, user)| user).find(|user| user.name == name)
+    }
 }
 
 impl fmt::Debug for Tokens {

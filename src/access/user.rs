@@ -83,6 +83,10 @@ pub struct User {
     /// Role in each namespace they belong to.
     pub roles: Arc<BTreeMap<String, Role>>,
     pub scope: Option<Arc<Scope>>,
+    /// Whether their address is known to be theirs. Tokens of the configuration have none to verify.
+    pub verified: bool,
+    /// Name of their tier; without one they may spend nothing.
+    pub tier: Option<String>,
 }
 
 impl User {
@@ -95,6 +99,8 @@ impl User {
             credential: Credential::Configured,
             roles: Arc::default(),
             scope: None,
+            verified: true,
+            tier: None,
         }
     }
 

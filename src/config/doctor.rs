@@ -8,7 +8,7 @@ use jiff::civil::Date;
 use crate::contabo::ContaboConfig;
 
 use super::source::{ConfigError, ServeArgs, Source};
-use super::{ConfigErrors, Database, Dotenv, settings};
+use super::{ConfigErrors, Database, Dotenv, offers, settings};
 
 /// The four values of an API user.
 const VALUES: [&str; 4] =
@@ -42,7 +42,7 @@ impl DoctorConfig {
 /// `all` is read as `serve` reads it, for its faults.
 fn read(source: &mut Source, all: &mut Source, today: Date) -> Result<DoctorConfig, ConfigErrors> {
     let contabo = settings::contabo(source);
-    let catalogue = settings::catalogue(source);
+    let catalogue = offers::catalogue(source);
     let monthly_budget = settings::monthly_budget(source, &mut Vec::new());
     let is_set = |name| source.value(name).is_some();
     let given = is_set("DATABASE_URL") || is_set("DATABASE_URL_FILE");
@@ -93,7 +93,7 @@ mod tests {
         let config = load(&FOUR).unwrap();
         assert!(config.database.is_none() && config.monthly_budget.is_none());
         let lacks: Vec<String> = config.not_served.iter().map(ToString::to_string).collect();
-        for name in ["DATABASE_URL", "DEVPOCKET_ADMIN_TOKEN", "DEVPOCKET_SEAL_KEY"] {
+        for name in ["DATABASE_URL", "DEVPOCKET_ADMIN_TOKEN", "DEVPOCKET_SEAL_KEY", "SECRET_KEY"] {
             assert!(lacks.iter().any(|fault| fault.starts_with(name)), "{name}: {lacks:?}");
         }
         assert_eq!(config.places, ["environment"; 4]);

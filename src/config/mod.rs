@@ -5,8 +5,10 @@
 //! wrong or missing is reported at once, before anything starts; no message carries a value of a
 //! secret.
 
+mod accounts;
 mod doctor;
 mod dotenv;
+mod offers;
 mod parse;
 mod settings;
 mod source;
@@ -14,6 +16,7 @@ mod source;
 mod tests;
 mod traces;
 
+pub use accounts::AccountArgs;
 pub use doctor::DoctorConfig;
 pub use dotenv::{Dotenv, DotenvError};
 pub use parse::money;

@@ -1,6 +1,5 @@
 //! The settings themselves: which there are, what they mean, what they may be.
 
-use std::fs;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -10,10 +9,13 @@ use devpocket_specs::money::Money;
 use jiff::civil::Date;
 
 use crate::access::seal::Sealer;
+use crate::accounts::AccountSettings;
 use crate::contabo::{ContaboConfig, Credentials, READ_TIMEOUT, Sensitive};
 use crate::telemetry::{TracesConfig, check_filter};
 
 use super::ConfigErrors;
+use super::accounts::{Reach, accounts};
+use super::offers::{catalogue, default_region, default_shell, default_size};
 use super::parse;
 use super::source::{Secret, Source};
 use super::traces::traces;
@@ -26,15 +28,8 @@ pub const CONTABO_SIMULATED_NOTE: &str = "CONTABO_API_URL and CONTABO_AUTH_URL a
 const TOKEN_MIN: usize = 32;
 
 /// Known to earlier servers or meant for later versions: accepted, and said to do nothing.
-const WITHOUT_EFFECT: [&str; 7] = [
-    "CONTABO_SSH_KEY_ID",
-    "INSTALL_TIMEOUT_MINUTES",
-    "SECRET_KEY",
-    "ACCESS_TOKEN_EXPIRE_MINUTES",
-    "REFRESH_TOKEN_EXPIRE_DAYS",
-    "RESEND_API_KEY",
-    "FROM_EMAIL",
-];
+const WITHOUT_EFFECT: [&str; 4] =
+    ["CONTABO_SSH_KEY_ID", "INSTALL_TIMEOUT_MINUTES", "RESEND_API_KEY", "FROM_EMAIL"];
 
 /// Something worth a line in the log.
 pub type Warning = String;
@@ -63,6 +58,8 @@ pub struct ServeConfig {
     pub sweep: Duration,
     pub admin_token: Sensitive,
     pub seal_key: Sensitive,
+    /// None only beside a fault.
+    pub accounts: Option<AccountSettings>,
     pub monthly_budget: Option<Money>,
     pub unknown_purchase: UnknownPurchase,
     pub catalogue: Catalogue,
@@ -78,6 +75,11 @@ pub fn read(source: &mut Source, today: Date) -> Result<(ServeConfig, Vec<Warnin
     let catalogue = catalogue(source);
     let region = default_region(source, &catalogue);
     let shell = default_shell(source);
+    let host = host(source);
+    let reach = match host.is_loopback() && !source.behind_proxy {
+        true => Reach::Loopback,
+        false => Reach::Beyond,
+    };
     let config = ServeConfig {
         database: database(source),
         contabo: contabo(source),
@@ -85,12 +87,13 @@ pub fn read(source: &mut Source, today: Date) -> Result<(ServeConfig, Vec<Warnin
         install_timeout_minutes: number(source, "INSTALL_TIMEOUT_MINUTES", 15, 1..=240),
         allowed_origins: source.value("ALLOWED_ORIGINS").map_or(vec![], |v| parse::list(&v.text)),
         allowed_hosts: source.value("ALLOWED_HOSTS").map_or(vec![], |v| parse::list(&v.text)),
-        host: host(source),
+        host,
         // 0 lets the system choose; the log tells what it chose.
         port: number(source, "PORT", 8000, 0..=65_535) as u16,
         sweep: Duration::from_secs(number(source, "DEVPOCKET_SWEEP_SECONDS", 60, 5..=600).into()),
         admin_token: admin_token(source),
         seal_key: seal_key(source),
+        accounts: accounts(source, reach, &mut warnings),
         monthly_budget: monthly_budget(source, &mut warnings),
         unknown_purchase: unknown_purchase(source),
         catalogue: catalogue.with_defaults(&region, &shell),
@@ -185,7 +188,7 @@ pub(super) fn contabo(source: &mut Source) -> ContaboConfig {
     config
 }
 
-fn url(text: &str) -> Result<(), &'static str> {
+pub(super) fn url(text: &str) -> Result<(), &'static str> {
     let parsed: reqwest::Url = text.parse().map_err(|_| "is not a URL")?;
     match parsed.scheme() {
         "https" => Ok(()),
@@ -207,70 +210,7 @@ fn is_loopback_url(text: &str) -> bool {
     }
 }
 
-pub(super) fn catalogue(source: &mut Source) -> Catalogue {
-    let builtin = Catalogue::builtin();
-    let Some(file) = source.value("DEVPOCKET_PRICES") else { return builtin.clone() };
-    let text = match fs::read_to_string(&file.text) {
-        Ok(text) => text,
-        Err(error) => {
-            let problem = format!("names {}, which cannot be read: {error}", file.text);
-            source.invalid("DEVPOCKET_PRICES", &file, problem, "a prices.yaml");
-            return builtin.clone();
-        }
-    };
-    builtin.with_prices(&text).unwrap_or_else(|errors| {
-        for error in errors {
-            let problem = format!("names {}, in which {error}", file.text);
-            source.invalid("DEVPOCKET_PRICES", &file, problem, "prices as in docs/prices.md");
-        }
-        builtin.clone()
-    })
-}
-
-fn default_region(source: &mut Source, catalogue: &Catalogue) -> String {
-    let Some(value) = source.value("CONTABO_DEFAULT_REGION") else { return "EU".into() };
-    if catalogue.region(&value.text).is_none() {
-        let known: Vec<&str> = catalogue.regions().iter().map(|r| r.slug.as_str()).collect();
-        let problem = format!("is {:?}, which is not a region", value.text);
-        source.invalid("CONTABO_DEFAULT_REGION", &value, problem, known.join(", "));
-    }
-    value.text
-}
-
-fn default_size(
-    source: &mut Source,
-    catalogue: &Catalogue,
-    today: Date,
-    warnings: &mut Vec<Warning>,
-) -> String {
-    let Some(value) = source.value("CONTABO_DEFAULT_SIZE") else {
-        return catalogue.smallest_size(today).name.clone();
-    };
-    if let Some(size) = catalogue.size(&value.text) {
-        return size.name.clone();
-    }
-    if let Some(seed) = catalogue.map_seed_size(&value.text, today) {
-        warnings.push(format!(
-            "CONTABO_DEFAULT_SIZE is {:?}, a name from another catalogue; {} is used",
-            value.text, seed.size.name
-        ));
-        return seed.size.name.clone();
-    }
-    let problem = format!("is {:?}, which is not a size Contabo sells", value.text);
-    source.invalid("CONTABO_DEFAULT_SIZE", &value, problem, "one of `devpocket sizes`");
-    value.text
-}
-
-fn default_shell(source: &mut Source) -> String {
-    let Some(value) = source.value("DEV_USER_DEFAULT_SHELL") else { return "/bin/bash".into() };
-    if !value.text.starts_with('/') || value.text.contains(char::is_whitespace) {
-        let problem = format!("is {:?}", value.text);
-        source.invalid("DEV_USER_DEFAULT_SHELL", &value, problem, "an absolute path");
-    }
-    value.text
-}
-
-fn number(
+pub(super) fn number(
     source: &mut Source,
     name: &'static str,
     default: u32,

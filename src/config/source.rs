@@ -8,6 +8,7 @@ use clap::Args;
 
 use crate::contabo::Sensitive;
 
+use super::accounts::AccountArgs;
 use super::dotenv::{Dotenv, DotenvError};
 
 /// The flags of `devpocket serve`. Each is the variable of the same name in lower case.
@@ -72,6 +73,8 @@ pub struct ServeArgs {
     pub devpocket_seal_key: Option<String>,
     #[arg(long, value_name = "FILE", help = "File that holds DEVPOCKET_SEAL_KEY")]
     pub devpocket_seal_key_file: Option<String>,
+    #[command(flatten)]
+    pub accounts: AccountArgs,
     #[arg(long, value_name = "AMOUNT", help = "Most that purchases may cost a month: '300 EUR'")]
     pub devpocket_monthly_budget: Option<String>,
     #[arg(
@@ -152,12 +155,13 @@ impl ConfigError {
 }
 
 /// What can also be a file named by `NAME_FILE`.
-pub const SECRETS: [&str; 6] = [
+pub const SECRETS: [&str; 7] = [
     "DATABASE_URL",
     "CONTABO_CLIENT_SECRET",
     "CONTABO_PASSWORD",
     "DEVPOCKET_ADMIN_TOKEN",
     "DEVPOCKET_SEAL_KEY",
+    "SECRET_KEY",
     "OTEL_EXPORTER_OTLP_HEADERS",
 ];
 
@@ -357,5 +361,6 @@ fn flags(args: &ServeArgs) -> BTreeMap<&'static str, String> {
         ("OTEL_TRACES_SAMPLER", &args.otel_traces_sampler),
         ("OTEL_TRACES_SAMPLER_ARG", &args.otel_traces_sampler_arg),
     ];
-    pairs.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).collect()
+    let pairs = pairs.into_iter().chain(args.accounts.pairs());
+    pairs.filter_map(|(name, value)| Some((name, value.clone()?))).collect()
 }

@@ -22,6 +22,7 @@ fn complete() -> BTreeMap<String, String> {
         ("CONTABO_PASSWORD", "api-password"),
         ("DEVPOCKET_ADMIN_TOKEN", key.as_str()),
         ("DEVPOCKET_SEAL_KEY", key.as_str()),
+        ("SECRET_KEY", key.as_str()),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .into()

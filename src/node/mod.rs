@@ -20,9 +20,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::seal::{SealError, Sealer};
 use crate::access::{AdminOnly, TokenError, Tokens, User};
-use crate::accounts::{Accounts, SignedIn};
+use crate::accounts::password::PasswordError;
+use crate::accounts::{AccountSettings, Accounts, SignedIn};
 use crate::cache::{CacheOptions, CachedStore};
 use crate::contabo::Sensitive;
+use crate::mail::Outbox;
 use crate::server::{AllowedHosts, AppState, Build, MetricsText, Server, StoreProbe};
 use crate::store::{OpenError, PgOptions, PgStore, UrlError};
 
@@ -39,6 +41,7 @@ pub struct NodeConfig {
     pub admin_token: Sensitive,
     /// As [`Sealer::from_text`] reads it.
     pub seal_key: Sensitive,
+    pub accounts: AccountSettings,
     /// Already bound, so that a taken port is known before anything else happens.
     pub server: Server,
     /// Names beside loopback the API answers to.
@@ -62,6 +65,8 @@ pub enum NodeError {
     Seal(#[from] SealError),
     #[error("the admin token: {0}")]
     Token(#[from] TokenError),
+    #[error("accounts: {0}")]
+    Accounts(#[from] PasswordError),
 }
 
 /// A running process.
@@ -85,8 +90,20 @@ impl Node {
         let cached = Arc::new(cached);
         let store: Arc<dyn Store> = cached.clone();
 
-        let accounts =
-            Accounts::new(postgres.pool().clone(), config.clock.clone(), config.ids.clone());
+        let accounts = Accounts::new(
+            postgres.pool().clone(),
+            config.clock.clone(),
+            config.ids.clone(),
+            config.accounts,
+            Client::new(
+                store.clone(),
+                config.clock.clone(),
+                config.ids.clone(),
+                config.catalogue.clone(),
+                Actor::system("devpocket-accounts"),
+            ),
+            Outbox::default(),
+        )?;
         let accounts = Arc::new(accounts);
         let api_stop = CancellationToken::new();
         let address = config.server.address();

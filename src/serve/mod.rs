@@ -87,6 +87,7 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
         catalogue: Arc::new(config.catalogue.clone()),
         admin_token: config.admin_token.clone(),
         seal_key: config.seal_key.clone(),
+        accounts: config.accounts.clone().expect("a configuration without faults has keys"),
         server,
         hosts: config.allowed_hosts.clone(),
         origins: config.allowed_origins.clone(),

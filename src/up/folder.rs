@@ -138,7 +138,7 @@ impl Folder {
 }
 
 /// Everything that is ever put into the folder.
-const OURS: [&str; 11] = [
+const OURS: [&str; 12] = [
     "lock",
     "postgres",
     "postgres-download",
@@ -146,6 +146,7 @@ const OURS: [&str; 11] = [
     "tls",
     "admin-token",
     "seal-key",
+    "secret-key",
     "clock",
     "clock.new",
     TWIN,

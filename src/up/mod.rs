@@ -27,6 +27,8 @@ use tokio::time::Instant;
 
 use crate::access::seal::{SealError, new_key};
 use crate::access::{TokenError, new_token};
+use crate::accounts::keys::SigningKeys;
+use crate::accounts::{AccountSettings, Registration};
 use crate::cli::output::ColorChoice;
 use crate::clock::{RandomIds, SystemClock};
 use crate::contabo::{
@@ -345,6 +347,7 @@ async fn start_node(
         catalogue: Arc::new(Catalogue::builtin().clone()),
         admin_token: Sensitive::new(folder.secret("admin-token", new_token)?),
         seal_key: Sensitive::new(folder.secret("seal-key", new_key)?),
+        accounts: accounts(folder, &server)?,
         server,
         hosts: Vec::new(),
         origins: Vec::new(),
@@ -352,6 +355,18 @@ async fn start_node(
         metrics: Some(telemetry::start_metrics()?),
     })
     .await?)
+}
+
+/// Whoever reaches this computer may register; tokens are signed with a key of the folder's own.
+fn accounts(folder: &Folder, server: &Server) -> Result<AccountSettings, UpError> {
+    let secret = folder.secret("secret-key", new_token)?;
+    let keys = SigningKeys::from_text(&secret, true)
+        .map_err(|error| UpError::Secret(format!("the kept secret-key {error}")))?;
+    Ok(AccountSettings {
+        registration: Registration::Open,
+        public_url: format!("http://{}", server.address()),
+        ..AccountSettings::new(keys)
+    })
 }
 
 /// The folder's lock makes this the only process on this database, so the name in the lease can

@@ -5,7 +5,7 @@ use std::fs;
 use crate::process::{Variables, call};
 use crate::world::{SEAL_KEY, Serve, TOKEN, World};
 
-const REQUIRED: [&str; 7] = [
+const REQUIRED: [&str; 8] = [
     "DATABASE_URL",
     "CONTABO_CLIENT_ID",
     "CONTABO_CLIENT_SECRET",
@@ -13,6 +13,7 @@ const REQUIRED: [&str; 7] = [
     "CONTABO_PASSWORD",
     "DEVPOCKET_ADMIN_TOKEN",
     "DEVPOCKET_SEAL_KEY",
+    "SECRET_KEY",
 ];
 
 fn flag(name: &str) -> String {
@@ -32,7 +33,7 @@ async fn everything_missing_is_named_at_once_and_nothing_starts() {
     for name in ["DATABASE_URL_FILE", "CONTABO_PASSWORD_FILE", "DEVPOCKET_SEAL_KEY_FILE"] {
         assert!(ended.err.contains(name), "{name}:\n{}", ended.err);
     }
-    assert!(ended.err.contains("7 faults in the configuration; nothing was started."));
+    assert!(ended.err.contains("8 faults in the configuration; nothing was started."));
 
     let ended = call(folder.path(), &Variables::new(), &["serve", "-o", "json"]).await;
     let document: serde_json::Value = serde_json::from_str(&ended.err).unwrap();

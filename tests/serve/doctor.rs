@@ -125,7 +125,7 @@ async fn nothing_is_bought_without_a_budget_and_a_bare_env_file_is_enough() {
     assert_eq!(told.code, 0, "{}{}", told.out, told.err);
     for part in [
         "It buys nothing, since no monthly budget is set",
-        "serve also needs DATABASE_URL, DEVPOCKET_ADMIN_TOKEN, DEVPOCKET_SEAL_KEY",
+        "serve also needs DATABASE_URL, DEVPOCKET_ADMIN_TOKEN, DEVPOCKET_SEAL_KEY, SECRET_KEY",
         "The account has no machine; none is touched.",
     ] {
         let words = told.out.split_whitespace().collect::<Vec<_>>().join(" ");

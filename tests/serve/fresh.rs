@@ -11,13 +11,14 @@ use crate::world::World;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// What World has for the processes and `.env` says here.
-const FROM_THE_FILE: [&str; 6] = [
+const FROM_THE_FILE: [&str; 7] = [
     "CONTABO_CLIENT_ID",
     "CONTABO_CLIENT_SECRET",
     "CONTABO_USERNAME",
     "CONTABO_PASSWORD",
     "DEVPOCKET_ADMIN_TOKEN",
     "DEVPOCKET_SEAL_KEY",
+    "SECRET_KEY",
 ];
 
 /// The block of the README that makes the secrets, as it stands there.

@@ -29,6 +29,8 @@ use crate::support::postgres::TestDatabase;
 pub const TOKEN: &str = "adm1n-token-of-these-tests-0123456789";
 /// 64 hex digits, as `openssl rand -hex 32` prints them.
 pub const SEAL_KEY: &str = "c0ffee00c0ffee01c0ffee02c0ffee03c0ffee04c0ffee05c0ffee06c0ffee07";
+/// What tokens are signed with.
+pub const SECRET_KEY: &str = "s1gning-key-of-these-tests-0123456789";
 /// How many times faster than Contabo machines are made.
 const SPEED: f64 = 100.0;
 pub const ENVIRONMENTS: &str = "/kube/apis/devpocket.dev/v1alpha1/namespaces/main/environments";
@@ -63,6 +65,7 @@ impl World {
             ("CONTABO_AUTH_URL", simulator.auth_url()),
             ("DEVPOCKET_ADMIN_TOKEN", TOKEN.to_owned()),
             ("DEVPOCKET_SEAL_KEY", SEAL_KEY.to_owned()),
+            ("SECRET_KEY", SECRET_KEY.to_owned()),
             ("DEVPOCKET_MONTHLY_BUDGET", "300 EUR".to_owned()),
             ("DEVPOCKET_SWEEP_SECONDS", "5".to_owned()),
             ("PORT", "0".to_owned()),
