@@ -1,8 +1,10 @@
 //! The queue of things to look at again, after controller-runtime's priority queue.
 //!
 //! # Guarantees
-//! - **Dedup.** A key waits at most once, however often it is added. Adding a key that is already
-//!   there merges: the higher priority and the earlier time win.
+//! - **Dedup.** A key is handed out once, however often it was added. Of each priority the earliest
+//!   time counts, and a key is ready at the highest priority that is due. (Merging into the highest
+//!   priority and the earliest time, as controller-runtime does, let a resync pull forward whatever
+//!   a person had set going, at a person's priority, past what had just changed.)
 //! - **Per-key serialisation.** A key handed out by [`Workqueue::get`] is not handed out again
 //!   before [`Workqueue::done`]; when it was added meanwhile, it is then looked at again. So no
 //!   change is lost that came while the key was being reconciled.
@@ -58,6 +60,11 @@ pub enum Priority {
     Normal,
     /// A person.
     High,
+}
+
+impl Priority {
+    /// From the lowest.
+    pub const ALL: [Priority; 3] = [Priority::Low, Priority::Normal, Priority::High];
 }
 
 /// A key to reconcile.

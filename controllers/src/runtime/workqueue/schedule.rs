@@ -7,34 +7,49 @@ use std::time::Duration;
 
 use super::{Depth, Item, Priority};
 
-/// Where a key that wants a look is.
+/// How many priorities there are.
+const PRIORITIES: usize = Priority::High as usize + 1;
+
+/// A wish for a look that is not due yet, or not while the key runs.
 #[derive(Clone, Copy, Debug)]
-enum Place {
-    Ready {
-        stamp: u64,
-    },
-    Delayed {
-        at: Duration,
-        stamp: u64,
-    },
-    /// Being reconciled right now; due again at `at`, but not before it is released.
-    Running {
-        at: Duration,
-    },
+struct Wish {
+    at: Duration,
+    /// Its place in `delayed`; none while the key runs.
+    stamp: u64,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Entry {
-    priority: Priority,
-    place: Place,
+/// The looks a key wants. Each priority has its own, so that a routine look that is due now does
+/// not go ahead of others because a person's is due later. None is kept that another one grants: at
+/// the same priority or a higher one, no later.
+#[derive(Clone, Copy, Debug, Default)]
+struct Wishes {
+    later: [Option<Wish>; PRIORITIES],
+    /// What is due, and since when in the order of everything.
+    ready: Option<(Priority, u64)>,
+}
+
+impl Wishes {
+    fn is_nothing(&self) -> bool {
+        self.ready.is_none() && self.later.iter().all(Option::is_none)
+    }
+
+    fn grants(&self, priority: Priority, at: Duration) -> bool {
+        self.ready.is_some_and(|(ready, _)| ready >= priority)
+            || self.later[priority as usize..].iter().flatten().any(|wish| wish.at <= at)
+    }
+
+    /// The highest priority among the wishes.
+    fn highest(&self) -> Option<Priority> {
+        let later = Priority::ALL.into_iter().filter(|p| self.later[*p as usize].is_some());
+        later.chain(self.ready.map(|(priority, _)| priority)).max()
+    }
 }
 
 /// What is known of a key.
 #[derive(Clone, Copy, Debug, Default)]
 struct State {
-    /// None unless it wants a look.
-    entry: Option<Entry>,
-    /// Handed out, with the priority it had.
+    wishes: Wishes,
+    /// Handed out, with the priority it comes back with.
     running: Option<Priority>,
     /// Failures in a row.
     failures: u32,
@@ -42,19 +57,22 @@ struct State {
 
 impl State {
     fn is_nothing(&self) -> bool {
-        self.entry.is_none() && self.running.is_none() && self.failures == 0
+        self.wishes.is_nothing() && self.running.is_none() && self.failures == 0
     }
 }
 
 /// Never gone through, and hashed alike in every run.
 type Keys<K> = HashMap<K, State, BuildHasherDefault<DefaultHasher>>;
 
-/// Keys in order of priority and time. Each key with an entry is in exactly one place.
+/// Keys in order of priority and time.
 #[derive(Debug)]
 pub(super) struct Schedule<K> {
     keys: Keys<K>,
     ready: BTreeMap<(Reverse<Priority>, u64), K>,
-    delayed: BTreeMap<(Duration, u64), K>,
+    /// A key is here once for each wish that is not due.
+    delayed: BTreeMap<(Duration, u64), (K, Priority)>,
+    /// Keys that want a look and do not run.
+    waiting: usize,
     running: usize,
     /// Running keys that want another look after.
     again: usize,
@@ -67,69 +85,72 @@ impl<K: Eq + Hash + Clone> Schedule<K> {
             keys: Keys::default(),
             ready: BTreeMap::new(),
             delayed: BTreeMap::new(),
+            waiting: 0,
             running: 0,
             again: 0,
             next_stamp: 0,
         }
     }
 
-    /// Adds the key, or merges with what is known: highest priority, earliest time.
+    /// Wants a look at the key, unless what it waits for grants that.
     pub(super) fn add(&mut self, key: K, priority: Priority, at: Duration, now: Duration) {
         // Keys whose delay ended are ready from then, hence before what is added now.
         self.promote(now);
-        let state = self.keys.get(&key).copied().unwrap_or_default();
-        let entry = match state.entry {
-            None if state.running.is_some() => {
-                self.again += 1;
-                Entry { priority, place: Place::Running { at } }
-            }
-            None => self.place(&key, priority, at, now),
-            Some(entry) => self.merge(&key, entry, (priority, at), now),
-        };
-        self.keys.insert(key, State { entry: Some(entry), ..state });
+        let mut state = self.keys.get(&key).copied().unwrap_or_default();
+        if state.wishes.grants(priority, at) {
+            return;
+        }
+        if state.running.is_some() {
+            self.again += usize::from(state.wishes.is_nothing());
+            self.drop_granted(&mut state.wishes, priority, at);
+            state.wishes.later[priority as usize] = Some(Wish { at, stamp: 0 });
+        } else {
+            self.waiting += usize::from(state.wishes.is_nothing());
+            self.place(&key, &mut state.wishes, priority, at, now);
+        }
+        self.keys.insert(key, state);
     }
 
-    fn merge(
+    /// Finds a place for a new wish of a key that does not run.
+    fn place(
         &mut self,
         key: &K,
-        old: Entry,
-        (priority, at): (Priority, Duration),
+        wishes: &mut Wishes,
+        priority: Priority,
+        at: Duration,
         now: Duration,
-    ) -> Entry {
-        let priority = priority.max(old.priority);
-        match old.place {
-            Place::Running { at: earlier } => {
-                Entry { priority, place: Place::Running { at: at.min(earlier) } }
+    ) {
+        self.drop_granted(wishes, priority, at.max(now));
+        if at > now {
+            let stamp = self.stamp();
+            self.delayed.insert((at, stamp), (key.clone(), priority));
+            wishes.later[priority as usize] = Some(Wish { at, stamp });
+            return;
+        }
+        let stamp = match wishes.ready {
+            // Raised, it keeps the place its age gives it.
+            Some((before, stamp)) => {
+                self.ready.remove(&(Reverse(before), stamp));
+                stamp
             }
-            Place::Ready { stamp } => {
-                if priority > old.priority {
-                    self.ready.remove(&(Reverse(old.priority), stamp));
-                    self.ready.insert((Reverse(priority), stamp), key.clone());
-                }
-                Entry { priority, place: old.place }
-            }
-            Place::Delayed { at: earlier, .. } if earlier <= at => {
-                Entry { priority, place: old.place }
-            }
-            Place::Delayed { at: later, stamp } => {
-                self.delayed.remove(&(later, stamp));
-                self.place(key, priority, at, now)
+            None => self.stamp(),
+        };
+        self.ready.insert((Reverse(priority), stamp), key.clone());
+        wishes.ready = Some((priority, stamp));
+    }
+
+    /// Drops what a look at this priority and time grants as well.
+    fn drop_granted(&mut self, wishes: &mut Wishes, priority: Priority, at: Duration) {
+        for wish in &mut wishes.later[..=priority as usize] {
+            if let Some(granted) = wish.take_if(|wish| wish.at >= at) {
+                self.delayed.remove(&(granted.at, granted.stamp));
             }
         }
     }
 
-    /// Finds a place for a key that has none.
-    fn place(&mut self, key: &K, priority: Priority, at: Duration, now: Duration) -> Entry {
-        let stamp = self.next_stamp;
+    fn stamp(&mut self) -> u64 {
         self.next_stamp += 1;
-        let place = if at <= now {
-            self.ready.insert((Reverse(priority), stamp), key.clone());
-            Place::Ready { stamp }
-        } else {
-            self.delayed.insert((at, stamp), key.clone());
-            Place::Delayed { at, stamp }
-        };
-        Entry { priority, place }
+        self.next_stamp
     }
 
     /// Makes ready whatever is due, in the order in which it came due.
@@ -139,23 +160,29 @@ impl<K: Eq + Hash + Clone> Schedule<K> {
             if at > now {
                 break;
             }
-            let key = first.remove();
-            let state = self.keys.get(&key).copied().unwrap_or_default();
-            let priority = state.entry.map_or(Priority::Low, |entry| entry.priority);
-            let entry = Some(self.place(&key, priority, at, now));
-            self.keys.insert(key, State { entry, ..state });
+            let (key, priority) = first.remove();
+            let mut state = self.keys.get(&key).copied().unwrap_or_default();
+            state.wishes.later[priority as usize] = None;
+            self.place(&key, &mut state.wishes, priority, at, now);
+            self.keys.insert(key, state);
         }
     }
 
-    /// Hands out the next key.
+    /// Hands out the next key. The look grants all its wishes, also those for later: whoever looks
+    /// says when to look again.
     pub(super) fn pop(&mut self, now: Duration) -> Option<Item<K>> {
         self.promote(now);
         let ((Reverse(priority), _), key) = self.ready.pop_first()?;
+        self.waiting -= 1;
         self.running += 1;
         let state = self.keys.entry(key.clone()).or_default();
-        state.entry = None;
-        state.running = Some(priority);
-        Some(Item { key, priority, failures: state.failures })
+        let wishes = std::mem::take(&mut state.wishes);
+        state.running = wishes.highest();
+        let failures = state.failures;
+        for wish in wishes.later.iter().flatten() {
+            self.delayed.remove(&(wish.at, wish.stamp));
+        }
+        Some(Item { key, priority, failures })
     }
 
     /// When the next delay ends.
@@ -178,14 +205,16 @@ impl<K: Eq + Hash + Clone> Schedule<K> {
             return;
         };
         self.running -= 1;
-        let meanwhile = state.entry.take();
-        if meanwhile.is_none() && again.is_none() {
+        let meanwhile = std::mem::take(&mut state.wishes);
+        if meanwhile.is_nothing() && again.is_none() {
             self.tidy(key);
             return;
         }
-        if let Some(Entry { priority, place: Place::Running { at } }) = meanwhile {
-            self.again -= 1;
-            self.add(key.clone(), priority, at, now);
+        self.again -= usize::from(!meanwhile.is_nothing());
+        for asked in Priority::ALL {
+            if let Some(wish) = meanwhile.later[asked as usize] {
+                self.add(key.clone(), asked, wish.at, now);
+            }
         }
         if let Some(at) = again {
             let priority = if routine { Priority::Low } else { priority };
@@ -217,7 +246,7 @@ impl<K: Eq + Hash + Clone> Schedule<K> {
 
     pub(super) fn depth(&mut self, now: Duration) -> Depth {
         self.promote(now);
-        let (ready, delayed) = (self.ready.len(), self.delayed.len());
-        Depth { ready, delayed, running: self.running, again: self.again }
+        let ready = self.ready.len();
+        Depth { ready, delayed: self.waiting - ready, running: self.running, again: self.again }
     }
 }

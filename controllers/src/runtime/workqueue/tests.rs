@@ -110,6 +110,34 @@ async fn a_routine_look_returns_below_whatever_people_do() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_resync_does_not_pull_forward_what_a_person_set_going() {
+    let (queue, clock) = queue();
+    queue.add("set going", Priority::High);
+    take_ready(&queue);
+    queue.done(&"set going", &Outcome::After(SECOND));
+    queue.add("set going", Priority::Low);
+    queue.add("changed", Priority::Normal);
+    assert_eq!(take_ready(&queue), ["changed", "set going"]);
+    // It comes back as what it is, a person's, whoever asked for the look in between.
+    queue.done(&"set going", &Outcome::After(SECOND));
+    queue.done(&"changed", &Outcome::After(SECOND));
+    clock.sleep(SECOND).await;
+    assert_eq!(take_ready(&queue), ["set going", "changed"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_that_waits_too_long_behind_others_is_raised_when_a_persons_is_due() {
+    let (queue, clock) = queue();
+    queue.add_after("both", Priority::High, SECOND);
+    queue.add("both", Priority::Low);
+    assert_eq!(queue.depth(), Depth { ready: 1, ..Depth::default() });
+    clock.sleep(SECOND).await;
+    queue.add("changed", Priority::Normal);
+    assert_eq!(take_ready(&queue), ["both", "changed"]);
+    assert_eq!(queue.depth(), Depth { running: 2, ..Depth::default() });
+}
+
+#[tokio::test(start_paused = true)]
 async fn every_waiter_gets_a_key_and_a_dropped_waiter_loses_none() {
     let (queue, _) = queue();
     let mut waiters: Vec<_> = (0..4).map(|_| Box::pin(queue.get())).collect();
@@ -138,24 +166,34 @@ async fn after_shutdown_waiters_return_and_nothing_is_handed_out() {
     assert_eq!(queue.get().await, None);
 }
 
-/// The queue as a person would describe it: a plain list, searched from end to end.
+/// The queue as a person would describe it: plain lists of who asked for what, searched from end to
+/// end.
 #[derive(Debug, Default)]
 struct Model {
     wanted: BTreeMap<u8, Wanted>,
-    /// Running keys, with their priority and what was asked for meanwhile.
-    running: BTreeMap<u8, (Priority, Option<(Priority, u64)>)>,
+    /// Running keys, with the priority they come back with and what was asked for meanwhile.
+    running: BTreeMap<u8, (Priority, Vec<(Priority, u64)>)>,
     clock: u64,
     order: u64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Wanted {
-    priority: Priority,
-    due: u64,
-    /// When it was asked for with this due time.
-    asked: u64,
-    /// When it became ready; none while delayed.
+    /// Priority, when it is due, and when it was asked for.
+    wishes: Vec<(Priority, u64, u64)>,
+    /// When the first of them became due; none while all are delayed.
     ready: Option<u64>,
+}
+
+impl Wanted {
+    fn priority(&self, clock: u64) -> Option<Priority> {
+        self.wishes.iter().filter(|(_, due, _)| *due <= clock).map(|(p, ..)| *p).max()
+    }
+}
+
+/// Whether the first wish makes the second one pointless.
+fn grants((p, due): (Priority, u64), (other, later): (Priority, u64), clock: u64) -> bool {
+    p >= other && due.max(clock) <= later.max(clock)
 }
 
 impl Model {
@@ -165,14 +203,15 @@ impl Model {
     }
 
     fn promote(&mut self) {
-        let mut due: Vec<(u64, u64, u8)> = self
-            .wanted
-            .iter()
-            .filter(|(_, wanted)| wanted.ready.is_none() && wanted.due <= self.clock)
-            .map(|(key, wanted)| (wanted.due, wanted.asked, *key))
-            .collect();
+        let first = |wanted: &Wanted| {
+            let due = wanted.wishes.iter().filter(|(_, due, _)| *due <= self.clock);
+            due.map(|(_, due, asked)| (*due, *asked)).min()
+        };
+        let waiting = self.wanted.iter().filter(|(_, wanted)| wanted.ready.is_none());
+        let mut due: Vec<_> =
+            waiting.filter_map(|(key, wanted)| Some((first(wanted)?, *key))).collect();
         due.sort_unstable();
-        for (_, _, key) in due {
+        for (_, key) in due {
             let order = self.tick();
             self.wanted.get_mut(&key).unwrap().ready = Some(order);
         }
@@ -180,35 +219,37 @@ impl Model {
 
     fn add(&mut self, key: u8, priority: Priority, due: u64) {
         self.promote();
-        if let Some((_, again)) = self.running.get_mut(&key) {
-            let (p, t) = again.unwrap_or((priority, due));
-            *again = Some((p.max(priority), t.min(due)));
+        if let Some((_, meanwhile)) = self.running.get_mut(&key) {
+            meanwhile.push((priority, due));
             return;
         }
-        let asked = self.tick();
-        let new = Wanted { priority, due, asked, ready: None };
-        let wanted = self.wanted.entry(key).or_insert(new);
-        wanted.priority = wanted.priority.max(priority);
-        if due < wanted.due {
-            (wanted.due, wanted.asked) = (due, asked);
+        let (clock, asked) = (self.clock, self.tick());
+        let wishes = &mut self.wanted.entry(key).or_default().wishes;
+        if !wishes.iter().any(|(p, d, _)| grants((*p, *d), (priority, due), clock)) {
+            wishes.retain(|(p, d, _)| *d <= clock || !grants((priority, due), (*p, *d), clock));
+            wishes.push((priority, due, asked));
         }
         self.promote();
     }
 
     fn pop(&mut self) -> Option<(u8, Priority)> {
         self.promote();
-        let ready =
-            self.wanted.iter().filter_map(|(key, w)| w.ready.map(|r| (w.priority, r, *key)));
-        let best = ready.max_by_key(|(p, r, _)| (*p, std::cmp::Reverse(*r)));
-        let (priority, _, key) = best?;
-        self.wanted.remove(&key);
-        self.running.insert(key, (priority, None));
+        let ready = self.wanted.iter().filter_map(|(key, wanted)| {
+            Some((wanted.priority(self.clock)?, std::cmp::Reverse(wanted.ready?), *key))
+        });
+        let (priority, _, key) = ready.max()?;
+        let wanted = self.wanted.remove(&key)?;
+        let highest = wanted.wishes.iter().map(|(p, ..)| *p).max()?;
+        self.running.insert(key, (highest, Vec::new()));
         Some((key, priority))
     }
 
     fn release(&mut self, key: u8, after: Option<u64>) {
-        let (priority, again) = self.running.remove(&key).unwrap();
-        if let Some((priority, at)) = again {
+        let (priority, mut meanwhile) = self.running.remove(&key).unwrap();
+        // Of each priority the earliest, from the lowest.
+        meanwhile.sort_unstable();
+        meanwhile.dedup_by_key(|(priority, _)| *priority);
+        for (priority, at) in meanwhile {
             self.add(key, priority, at);
         }
         if let Some(after) = after {
@@ -271,7 +312,7 @@ proptest! {
             let depth = schedule.depth(seconds(model.clock));
             model.promote();
             let ready = model.wanted.values().filter(|wanted| wanted.ready.is_some()).count();
-            let again = model.running.values().filter(|(_, again)| again.is_some()).count();
+            let again = model.running.values().filter(|(_, again)| !again.is_empty()).count();
             prop_assert_eq!(depth.ready, ready);
             prop_assert_eq!(depth.delayed, model.wanted.len() - ready);
             prop_assert_eq!((depth.running, depth.again), (model.running.len(), again));
