@@ -23,6 +23,7 @@ mod postgres;
 mod queue;
 mod stats;
 mod table;
+mod timed;
 mod watch;
 mod writes;
 

@@ -114,12 +114,18 @@ impl Manager {
             stop.cancel();
             std::future::pending::<()>().await
         };
-        tokio::select! {
-            biased;
-            () = work => {}
-            () = mirrors.run() => {}
-            () = ending => {}
-        }
+        // Turns are given up by the controllers themselves (`runtime::controller::TURN`). Tokio's
+        // budget for a task would be used up by whatever is polled first, and the rest would wait
+        // for the next poll, in which the same happens.
+        tokio::task::coop::unconstrained(async {
+            tokio::select! {
+                biased;
+                () = ending => {}
+                () = mirrors.run() => {}
+                () = work => {}
+            }
+        })
+        .await;
         metrics::gauge!("devpocket_leader").set(0.0);
     }
 
@@ -147,7 +153,8 @@ impl Manager {
             stop.cancelled().await;
             queues.triggers.shut_down();
         };
-        join4(controllers, inventory.run(stop.clone()), chores, join(dispatch, ending)).await;
+        // What wakes the controllers before them: a change is worked on in the turn it is heard in.
+        join4(join(ending, dispatch), controllers, inventory.run(stop.clone()), chores).await;
     }
 
     /// The Installation record is there, and the mirrors hold everything.

@@ -31,6 +31,10 @@ use crate::clock::Clock;
 /// Reconciles at once, unless the controller is told otherwise.
 pub const CONCURRENCY: usize = 16;
 
+/// Steps (taking a key, ending a reconcile) without a wait, before everything else that lives in the
+/// same task gets its turn.
+pub const TURN: usize = 32;
+
 /// A reconcile that took longer is logged: it kept its key, and one of the places, busy.
 pub const SLOW: Duration = Duration::from_secs(30);
 
@@ -113,6 +117,7 @@ impl<R: Reconciler> Controller<R> {
     pub async fn run(self, shutdown: CancellationToken) {
         let depth = metrics::gauge!("devpocket_queue_depth", "controller" => self.name);
         let mut running = FuturesUnordered::new();
+        let mut turn = 0;
         loop {
             let free = running.len() < self.concurrency;
             tokio::select! {
@@ -128,7 +133,11 @@ impl<R: Reconciler> Controller<R> {
             // Reconciles that find nothing to do never wait for anything. Without this a full
             // pass would keep the mirrors, which live in the same task, from hearing of what a
             // person just asked for until it is through.
-            tokio::task::coop::consume_budget().await;
+            turn += 1;
+            if turn == TURN {
+                turn = 0;
+                tokio::task::yield_now().await;
+            }
         }
         self.queue.shut_down();
         while let Some(finished) = running.next().await {
