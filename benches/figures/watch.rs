@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use devpocket::access::seal::Sealer;
-use devpocket::access::{AdminOnly, Tokens, User};
+use devpocket::access::{ByRole, Tokens, User};
 use devpocket::clock::{RandomIds, SystemClock};
 use devpocket::server::{AllowedHosts, AppState, Build, Exposure, Server};
 use devpocket_controllers::store::{Store, Stored};
@@ -65,7 +65,7 @@ async fn serve(store: Arc<dyn Store>) -> (SocketAddr, CancellationToken) {
         ids: Arc::new(RandomIds),
         catalogue: Arc::new(Catalogue::builtin().clone()),
         sealer: Arc::new(Sealer::new([7; 32])),
-        authorizer: Arc::new(AdminOnly),
+        authorizer: Arc::new(ByRole),
         authenticator: Arc::new(Tokens::single(TOKEN, User::admin("bench")).expect("a token")),
         accounts: None,
         hosts: AllowedHosts::new(&[] as &[String]),

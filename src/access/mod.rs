@@ -3,7 +3,8 @@
 //! - [`Authenticator`] turns a bearer token into a [`User`]: [`Tokens`] for those of the
 //!   configuration, [`crate::accounts`] for sign-ins and API tokens.
 //! - [`Authorizer`] answers whether a user may do what a request asks, from nothing but the user and
-//!   the request.
+//!   the request; [`ByRole`] is the one of the product.
+//! - [`Standing`] asks both again for streams that stay open.
 //! - [`trail`] writes down who changed what about accounts and teams.
 //! - [`seal`] encrypts the values of Secrets before they reach the store.
 
@@ -12,13 +13,19 @@ pub mod trail;
 
 mod authenticate;
 mod authorize;
+mod by_role;
+mod roles;
+mod standing;
 mod token;
 mod user;
 
 use std::time::Duration;
 
 pub use authenticate::{AuthError, Authenticator};
-pub use authorize::{AdminOnly, Attributes, Authorizer, Decision};
+pub use authorize::{Attributes, Authorizer, Decision};
+pub use by_role::ByRole;
+pub use roles::{Allowed, rules};
+pub use standing::{Ended, Standing};
 pub use token::{TokenError, Tokens, new_token};
 pub use user::{ADMINS, AUTHENTICATED, Credential, Role, Scope, User};
 

@@ -1,19 +1,22 @@
 //! One request, taken apart.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
 use devpocket_specs::admit::Actor;
+use devpocket_specs::kind::Kind;
 use devpocket_specs::status::Status;
 
 use super::accept::Form;
 use super::body::{self, Document};
 use super::params::Params;
 use super::path::{Part, ResourcePath};
+use super::secrets::Reveal;
 use super::shape::Shape;
-use crate::access::User;
+use crate::access::{Attributes, User};
 use crate::server::{AppState, Peer, RequestId};
 
 /// Characters of the `User-Agent` taken as field manager; Kubernetes' limit.
@@ -23,6 +26,10 @@ const AGENT_CHARS: usize = 128;
 pub(super) struct Call {
     pub state: Arc<AppState>,
     pub user: User,
+    /// What the request asks for, as it was authorized.
+    pub asked: Attributes,
+    /// Where it may be done, if not everywhere: what lies elsewhere is left out.
+    pub within: Option<Arc<BTreeSet<String>>>,
     pub method: Method,
     pub params: Params,
     pub headers: HeaderMap,
@@ -50,10 +57,22 @@ impl Call {
             form: Form::Whole,
             include: params.include_object,
             new_events: false,
+            reveal: Reveal::Nothing,
             sealer: state.sealer.clone(),
             clock: state.clock.clone(),
         };
-        Ok(Call { state, user, method, params, headers, actor, shape, body: Bytes::new() })
+        Ok(Call {
+            state,
+            user,
+            asked: Attributes::default(),
+            within: None,
+            method,
+            params,
+            headers,
+            actor,
+            shape,
+            body: Bytes::new(),
+        })
     }
 
     /// Reads how the answer shall show the objects of this path.
@@ -62,7 +81,25 @@ impl Call {
             self.shape.form = Form::asked(&self.headers)?;
         }
         self.shape.new_events = resource.new_events;
+        if resource.kind == Kind::Secret {
+            let decision = self.state.authorizer.authorize(&self.user, &self.revealing());
+            self.shape.reveal = Reveal::of(decision);
+        }
         Ok(())
+    }
+
+    /// Asks for the values of the secrets this request is about.
+    pub(super) fn revealing(&self) -> Attributes {
+        Attributes { verb: "reveal".to_owned(), subresource: String::new(), ..self.asked.clone() }
+    }
+
+    /// What an answer that stays open rests on.
+    pub(super) fn rests_on(&self, kind: Kind) -> Vec<Attributes> {
+        let mut asked = vec![self.asked.clone()];
+        if kind == Kind::Secret {
+            asked.push(self.revealing());
+        }
+        asked
     }
 
     /// The body as a document.

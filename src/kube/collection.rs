@@ -17,7 +17,7 @@ use super::{page, reply};
 
 pub(super) async fn delete(mut call: Call, resource: ResourcePath) -> Result<Response, Status> {
     let options = DeleteOptions::read(&mut call)?;
-    let selection = Selection::new(&resource, &call.params)?;
+    let selection = Selection::new(&resource, &call)?;
     let listing = call.state.store.list(resource.kind, selection.namespace()).await?;
     let token = match call.params.continue_token.as_str() {
         "" => None,

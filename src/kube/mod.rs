@@ -61,6 +61,8 @@ use std::sync::Arc;
 use axum::extract::Request;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::Response;
+use devpocket_specs::kind::Kind;
+use devpocket_specs::object::Key;
 use devpocket_specs::status::{Reason, Status};
 
 use crate::access::{Attributes, AuthError, Decision, User};
@@ -121,11 +123,15 @@ async fn answer(state: Arc<AppState>, prefix: &str, request: Request) -> Result<
     let verb = verb(&call, &target)?;
     let attributes = attributes(verb, &target, path);
     // Everybody who is signed in may ask what they may do.
-    let review = is_review(&target);
-    if !review && let Decision::Deny(why) = call.state.authorizer.authorize(&call.user, &attributes)
-    {
-        return Err(forbidden(&call.user, &attributes, &why));
+    if !is_review(&target) {
+        call.within = match call.state.authorizer.authorize(&call.user, &attributes) {
+            Decision::Allow => None,
+            Decision::Within(namespaces) => Some(Arc::new(namespaces)),
+            Decision::Hidden(namespace) => return Err(hidden(&namespace)),
+            Decision::Deny(why) => return Err(forbidden(&call.user, &attributes, &why)),
+        };
     }
+    call.asked = attributes;
     if call.method != Method::GET {
         call.body = body::bytes(body).await?;
     }
@@ -227,7 +233,14 @@ fn attributes(verb: &str, target: &Target, path: &str) -> Attributes {
     }
 }
 
-fn forbidden(user: &User, attributes: &Attributes, why: &str) -> Status {
+/// The answer about a namespace that is somebody else's: what Kubernetes says of one that is not
+/// there.
+pub fn hidden(namespace: &str) -> Status {
+    Status::not_found(&Key::cluster(Kind::Namespace, namespace))
+}
+
+/// The answer to somebody who may see a thing, but not do this to it.
+pub fn forbidden(user: &User, attributes: &Attributes, why: &str) -> Status {
     let what = if attributes.resource.is_empty() {
         attributes.path.clone()
     } else {

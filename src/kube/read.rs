@@ -32,7 +32,7 @@ pub(super) async fn get(call: Call, resource: ResourcePath) -> Result<Response, 
 
 /// The objects a request selects, or a page of them.
 pub(super) async fn list(call: Call, resource: ResourcePath) -> Result<Response, Status> {
-    let selection = Selection::new(&resource, &call.params)?;
+    let selection = Selection::new(&resource, &call)?;
     let token = match call.params.continue_token.as_str() {
         "" => None,
         text => Some(Token::read(text)?),

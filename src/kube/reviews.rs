@@ -6,9 +6,9 @@ use devpocket_specs::status::Status;
 use serde_json::{Value, json};
 
 use super::call::Call;
-use super::document;
 use super::params::bad;
-use crate::access::{Attributes, Decision};
+use super::{document, hidden};
+use crate::access::{self, Attributes, Decision};
 
 /// `SelfSubjectAccessReview`: `kubectl auth can-i`.
 pub(super) fn access(call: &Call) -> Result<Response, Status> {
@@ -41,6 +41,13 @@ pub(super) fn access(call: &Call) -> Result<Response, Status> {
     };
     let status = match call.state.authorizer.authorize(&call.user, &attributes) {
         Decision::Allow => json!({"allowed": true}),
+        Decision::Within(namespaces) => {
+            let names: Vec<&str> = namespaces.iter().map(String::as_str).collect();
+            json!({"allowed": true, "reason": format!("of these namespaces: {}", names.join(", "))})
+        }
+        Decision::Hidden(namespace) => {
+            json!({"allowed": false, "reason": hidden(&namespace).message})
+        }
         Decision::Deny(why) => json!({"allowed": false, "reason": why}),
     };
     let review = json!({
@@ -53,34 +60,25 @@ pub(super) fn access(call: &Call) -> Result<Response, Status> {
     Ok(document(StatusCode::CREATED, &review))
 }
 
-/// `SelfSubjectRulesReview`: `kubectl auth can-i --list`. An admin may do everything, and whoever is
-/// no admin nothing, so the rules are what the authorizer says to a wildcard.
+/// `SelfSubjectRulesReview`: `kubectl auth can-i --list`. From the table requests are decided by.
 pub(super) fn rules(call: &Call) -> Result<Response, Status> {
     let body = call.document()?.value;
     let namespace = body["spec"]["namespace"].as_str().unwrap_or_default();
     if namespace.is_empty() {
         return Err(bad("spec.namespace is required"));
     }
-    let every = |namespace: &str| Attributes {
-        verb: "*".into(),
-        group: "*".into(),
-        resource: "*".into(),
-        namespace: namespace.to_owned(),
-        ..Attributes::default()
-    };
-    let allowed = call.state.authorizer.authorize(&call.user, &every(namespace)).is_allowed();
-    let (resources, paths) = if allowed {
-        (
-            json!([{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}]),
-            json!([{"verbs": ["*"], "nonResourceURLs": ["*"]}]),
-        )
+    let resources: Vec<Value> = access::rules(&call.user, namespace)
+        .into_iter()
+        .map(|rule| {
+            json!({"verbs": rule.verbs, "apiGroups": rule.groups, "resources": rule.resources})
+        })
+        .collect();
+    let paths = if call.user.is_admin() && call.user.scope.is_none() {
+        json!([{"verbs": ["*"], "nonResourceURLs": ["*"]}])
     } else {
-        let ask = json!({
-            "verbs": ["create"],
-            "apiGroups": ["authorization.k8s.io", "authentication.k8s.io"],
-            "resources": ["selfsubjectaccessreviews", "selfsubjectrulesreviews", "selfsubjectreviews"],
-        });
-        (json!([ask]), json!([]))
+        let open =
+            ["/", "/version", "/api", "/api/*", "/apis", "/apis/*", "/openapi", "/openapi/*"];
+        json!([{"verbs": ["get"], "nonResourceURLs": open}])
     };
     let review = json!({
         "kind": "SelfSubjectRulesReview",

@@ -3,10 +3,13 @@
 
 use devpocket_controllers::store::Guard;
 use devpocket_specs::admit::{Admitted, Change, Reference, references};
-use devpocket_specs::kind::Kind;
+use devpocket_specs::kind::{GROUP, Kind};
 use devpocket_specs::object::{Key, Object};
 use devpocket_specs::status::{Cause, Reason, Status};
 
+use super::call::Call;
+use super::forbidden;
+use crate::access::Attributes;
 use crate::server::AppState;
 
 /// What must be gone before its namespace goes: there is nobody to look after it there.
@@ -33,6 +36,45 @@ pub(super) async fn guards(
             Ok(guards)
         }
     }
+}
+
+/// Consent given in advance is consent: `spec.autoApprove` is set only by who may approve. Taking it
+/// away asks for nothing.
+pub(super) fn consent(
+    call: &Call,
+    old: Option<&Object>,
+    admitted: &Admitted,
+) -> Result<(), Status> {
+    let object = admitted.object();
+    let auto = |object: &Object| object.field("spec")["autoApprove"].clone();
+    let (before, after) = (old.map(auto).unwrap_or_default(), auto(object));
+    let writes = matches!(admitted.change(), Change::Create | Change::Update);
+    if object.kind != Kind::Environment || !writes || after.is_null() || before == after {
+        return Ok(());
+    }
+    let info = object.kind.info();
+    let asked = Attributes {
+        verb: "approve".into(),
+        group: GROUP.into(),
+        version: info.version.into(),
+        resource: info.plural.into(),
+        subresource: "approval".into(),
+        namespace: object.metadata.namespace.clone(),
+        name: object.metadata.name.clone(),
+        path: String::new(),
+    };
+    if call.state.authorizer.authorize(&call.user, &asked).is_allowed() {
+        return Ok(());
+    }
+    let why = "spec.autoApprove approves in advance, and approving takes the role owner";
+    let mut status = forbidden(&call.user, &asked, why).with_code("approval");
+    status.details.causes = vec![Cause {
+        reason: "FieldValueForbidden".into(),
+        message: "is set by who may approve".into(),
+        field: "spec.autoApprove".into(),
+        ..Cause::default()
+    }];
+    Err(status)
 }
 
 /// What a new or changed field refers to exists.

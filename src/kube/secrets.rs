@@ -3,40 +3,104 @@
 //!
 //! kubectl's client-side `apply` copies the whole manifest, values included, into an annotation.
 //! That annotation is sealed too.
+//!
+//! Whoever may not reveal a Secret gets the names of its values with [`WITHHELD`] for each. What was
+//! read like that can be written back: the placeholder stands for the value that is stored. Their
+//! values are sealed anew each time, also equal ones, so that nobody finds a value out by writing
+//! guesses until nothing changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use devpocket_specs::admit::secret::{plain_values, with_sealed};
 use devpocket_specs::object::{Key, Object};
 use devpocket_specs::secret::SEALED_PREFIX;
-use devpocket_specs::status::{Reason, Status};
+use devpocket_specs::status::{Cause, Reason, Status};
 use serde_json::Value;
 
+use crate::access::Decision;
 use crate::access::seal::{Place, SealError, Sealer};
+
+/// Stands for a value its reader may not see.
+pub(super) const WITHHELD: &str = "(withheld)";
+
+/// Whose secrets' values a reader may see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Reveal {
+    Everything,
+    In(BTreeSet<String>),
+    Nothing,
+}
+
+impl Reveal {
+    pub(super) fn of(decision: Decision) -> Reveal {
+        match decision {
+            Decision::Allow => Reveal::Everything,
+            Decision::Within(namespaces) => Reveal::In(namespaces),
+            Decision::Hidden(_) | Decision::Deny(_) => Reveal::Nothing,
+        }
+    }
+
+    pub(super) fn covers(&self, namespace: &str) -> bool {
+        match self {
+            Reveal::Everything => true,
+            Reveal::In(namespaces) => namespaces.contains(namespace),
+            Reveal::Nothing => false,
+        }
+    }
+}
 
 pub(super) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Seals the values of a Secret, a merge patch of one, or what is applied: `stringData` moves into
 /// `data`, and every value becomes its sealed form. A value that equals the stored one keeps the
-/// stored form, so that writing the same Secret again changes nothing.
+/// stored form, so that writing the same Secret again changes nothing; but only for who may see it.
 pub(super) fn seal(
     sealer: &Sealer,
     key: &Key,
     document: &mut Value,
     old: Option<&Object>,
+    reveal: &Reveal,
 ) -> Result<(), Status> {
     let values = plain_values(document).map_err(|causes| Status::invalid(key, causes))?;
     let stored = old.and_then(|old| old.field("data").as_object());
+    let may_compare = reveal.covers(&key.namespace);
     let mut sealed = BTreeMap::new();
     for (name, value) in values {
         let before = stored.and_then(|stored| stored.get(&name)).and_then(Value::as_str);
-        let text = seal_one(sealer, place(key, &name), &value, before)?;
+        let text = match before {
+            Some(before) if value == WITHHELD.as_bytes() => before.to_owned(),
+            None if value == WITHHELD.as_bytes() => return Err(nothing_withheld(key, &name)),
+            before => {
+                let before = before.filter(|_| may_compare);
+                seal_one(sealer, place(key, &name), &value, before)?
+            }
+        };
         sealed.insert(name, text);
     }
     *document = with_sealed(document.take(), sealed);
-    seal_last_applied(sealer, key, document, old)
+    seal_last_applied(sealer, key, document, old.filter(|_| may_compare))
+}
+
+fn nothing_withheld(key: &Key, name: &str) -> Status {
+    let cause = Cause {
+        reason: "FieldValueInvalid".into(),
+        message: format!("is {WITHHELD:?}, which stands for a stored value, and none is stored"),
+        field: format!("data.{name}"),
+        ..Cause::default()
+    };
+    Status::invalid(key, vec![cause])
+}
+
+/// The Secret as those get it who may not see its values.
+pub(super) fn withheld(object: &Object) -> Object {
+    let mut object = object.clone();
+    if let Some(data) = object.body.get_mut("data").and_then(Value::as_object_mut) {
+        data.values_mut().for_each(|value| *value = STANDARD.encode(WITHHELD).into());
+    }
+    object.metadata.annotations.remove(LAST_APPLIED);
+    object
 }
 
 fn seal_last_applied(
@@ -118,7 +182,7 @@ mod tests {
 
     fn sealed(document: Value, old: Option<&Object>) -> Result<Object, Status> {
         let mut document = document;
-        seal(&Sealer::new([7; 32]), &key(), &mut document, old)?;
+        seal(&Sealer::new([7; 32]), &key(), &mut document, old, &Reveal::Everything)?;
         let mut object = Object::from_value(Kind::Secret, document).unwrap();
         object.metadata.name = "db".into();
         object.metadata.namespace = "team-a".into();
@@ -149,6 +213,22 @@ mod tests {
         let second = sealed(again, Some(&first)).unwrap();
         assert_eq!(first.body["data"]["pw"], second.body["data"]["pw"]);
         assert_ne!(first.body["data"]["user"], second.body["data"]["user"]);
+    }
+
+    #[test]
+    fn what_was_withheld_can_be_written_back_and_not_be_guessed() {
+        let old = sealed(json!({"stringData": {"pw": "hunter2"}}), None).unwrap();
+        let seen = withheld(&old).to_value();
+        assert_eq!(seen["data"]["pw"], STANDARD.encode(WITHHELD));
+        let write = |mut document: Value| {
+            seal(&Sealer::new([7; 32]), &key(), &mut document, Some(&old), &Reveal::Nothing)?;
+            Ok::<Value, Status>(document["data"].take())
+        };
+        assert_eq!(write(seen).unwrap()["pw"], old.body["data"]["pw"], "it is as it was");
+        let guess = write(json!({"stringData": {"pw": "hunter2"}})).unwrap();
+        assert_ne!(guess["pw"], old.body["data"]["pw"], "a right guess changes something too");
+        let copied = write(json!({"stringData": {"other": WITHHELD}})).unwrap_err();
+        assert_eq!(copied.reason, Reason::Invalid);
     }
 
     #[test]

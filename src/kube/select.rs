@@ -1,5 +1,8 @@
 //! Which objects of a kind a request is about.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use devpocket_controllers::store::Stored;
 use devpocket_specs::kind::Kind;
 use devpocket_specs::schema::field_docs;
@@ -7,21 +10,26 @@ use devpocket_specs::selector::{FieldSelector, LabelSelector};
 use devpocket_specs::status::Status;
 use serde_json::{Map, Value};
 
+use super::call::Call;
 use super::events;
-use super::params::{Params, bad};
+use super::params::bad;
 use super::path::ResourcePath;
 
 /// Namespace, labels and fields.
 #[derive(Clone, Debug)]
 pub(super) struct Selection {
+    kind: Kind,
     namespace: String,
+    /// The namespaces its reader may see, if not all.
+    within: Option<Arc<BTreeSet<String>>>,
     labels: LabelSelector,
     fields: FieldSelector,
 }
 
 impl Selection {
     /// 400 for a field that cannot be selected on.
-    pub(super) fn new(resource: &ResourcePath, params: &Params) -> Result<Selection, Status> {
+    pub(super) fn new(resource: &ResourcePath, call: &Call) -> Result<Selection, Status> {
+        let params = &call.params;
         let fields = if resource.new_events {
             params.fields.clone().renamed(events::inward_path)
         } else {
@@ -31,6 +39,8 @@ impl Selection {
         let fields = fields.map_err(|error| bad(format!("fieldSelector: {error}")))?;
         known(resource.kind, &fields)?;
         Ok(Selection {
+            kind: resource.kind,
+            within: call.within.clone(),
             namespace: resource.namespace.clone(),
             labels: params.labels.clone(),
             fields,
@@ -52,6 +62,13 @@ impl Selection {
 
     pub(super) fn matches(&self, stored: &Stored) -> bool {
         let metadata = &stored.object.metadata;
+        if let Some(within) = &self.within {
+            let place =
+                if self.kind == Kind::Namespace { &metadata.name } else { &metadata.namespace };
+            if !within.contains(place) {
+                return false;
+            }
+        }
         let differs = |path, value: &str| self.fields.required(path).is_some_and(|v| v != value);
         // What kubectl asks for most, before anything is copied for the general case.
         if (!self.namespace.is_empty() && metadata.namespace != self.namespace)

@@ -65,6 +65,8 @@ pub(super) struct Shape {
     pub include: Include,
     /// Events in the words of `events.k8s.io`.
     pub new_events: bool,
+    /// Whose secrets' values are shown.
+    pub reveal: secrets::Reveal,
     pub sealer: Arc<Sealer>,
     pub clock: Arc<dyn Clock>,
 }
@@ -199,10 +201,18 @@ impl Shape {
     /// The complete document as this client knows the kind.
     pub(super) fn whole(&self, object: &Object) -> Result<Value, Status> {
         if object.kind == Kind::Secret {
-            return Ok(secrets::opened(&self.sealer, object)?.to_value());
+            return Ok(self.secret(object)?.to_value());
         }
         let value = object.to_value();
         Ok(if self.new_events { events::outward(value) } else { value })
+    }
+
+    fn secret(&self, object: &Object) -> Result<Object, Status> {
+        if self.reveal.covers(&object.metadata.namespace) {
+            secrets::opened(&self.sealer, object)
+        } else {
+            Ok(secrets::withheld(object))
+        }
     }
 
     fn api_version(&self, kind: Kind) -> String {

@@ -5,6 +5,9 @@
 //!   commit order. An object that leaves the selection is DELETED, one that enters it ADDED.
 //! - It ends after `timeoutSeconds`, when the server stops, or when the reader falls behind; never
 //!   with a silent gap. A bookmark just before the end lets the reader go on from there.
+//! - Somebody who may not see it any more, or whose token was revoked, stops seeing it within 5 s: the
+//!   watch ends with an ERROR event, 410 where what they may see changed and 401 where they are
+//!   nobody any more ([`Standing`]).
 //! - History that is no longer kept is 410: as the HTTP answer where it is known at the start, else
 //!   as an ERROR event.
 //!
@@ -23,6 +26,7 @@ use devpocket_controllers::store::{
 };
 use devpocket_specs::kind::Kind;
 use devpocket_specs::status::{Reason, Status};
+use futures::future::{BoxFuture, OptionFuture};
 use futures::{FutureExt as _, StreamExt as _, stream};
 use serde_json::Value;
 use tokio::time::Instant;
@@ -35,6 +39,7 @@ use super::read::{reached, revision};
 use super::reply;
 use super::select::Selection;
 use super::shape::Shape;
+use crate::access::{Ended, Standing};
 
 /// How long a watch lasts whose client does not say; Kubernetes' minimum.
 const DEFAULT: Duration = Duration::from_secs(30 * 60);
@@ -57,9 +62,11 @@ enum Start {
 
 /// Answers with a stream that lasts as long as the watch.
 pub(super) async fn serve(call: Call, resource: ResourcePath) -> Result<Response, Status> {
-    let selection = Selection::new(&resource, &call.params)?;
+    let selection = Selection::new(&resource, &call)?;
     let start = start(&call.params)?;
-    let (state, kind) = (call.state, resource.kind);
+    let kind = resource.kind;
+    let standing = standing(&call, kind);
+    let state = call.state;
     let (after, initial) = match start {
         Start::After(revision) => {
             reached(&state, revision).await?;
@@ -99,6 +106,9 @@ pub(super) async fn serve(call: Call, resource: ResourcePath) -> Result<Response
         ends: now + lasts,
         next_bookmark: now + BOOKMARK_EVERY,
         shutdown: state.shutdown.clone(),
+        standing,
+        asking: None.into(),
+        is_asking: false,
         over: false,
     };
     let live = stream::unfold(reader, |mut reader| async move {
@@ -107,6 +117,13 @@ pub(super) async fn serve(call: Call, resource: ResourcePath) -> Result<Response
     });
     let lines = stream::iter(initial).chain(live).map(Ok::<Bytes, std::convert::Infallible>);
     Ok(reply::document(StatusCode::OK, Body::from_stream(lines)))
+}
+
+/// What the watch rests on, as it was when the request was authorized.
+fn standing(call: &Call, kind: Kind) -> Standing {
+    let (authenticator, authorizer) =
+        (call.state.authenticator.clone(), call.state.authorizer.clone());
+    Standing::new(call.user.clone(), call.rests_on(kind), authenticator, authorizer)
 }
 
 fn start(params: &Params) -> Result<Start, Status> {
@@ -176,13 +193,25 @@ struct Reader {
     ends: Instant,
     next_bookmark: Instant,
     shutdown: CancellationToken,
+    standing: Standing,
+    /// It is being asked whether the client may still see this.
+    asking: OptionFuture<BoxFuture<'static, Result<Standing, Ended>>>,
+    is_asking: bool,
     over: bool,
+}
+
+/// A moment that does not come.
+fn never() -> Instant {
+    Instant::now() + LONGEST
 }
 
 impl Reader {
     /// The next line; none when the watch is over.
     async fn next(&mut self) -> Option<Bytes> {
         while !self.over {
+            let due = self.standing.due().filter(|_| !self.is_asking);
+            let stale = self.standing.holds_until();
+            let holds = self.standing.holds();
             tokio::select! {
                 biased;
                 () = self.shutdown.cancelled() => return self.last_words(),
@@ -193,7 +222,21 @@ impl Reader {
                         return Some(line);
                     }
                 }
-                item = self.source.next() => match item {
+                Some(answer) = &mut self.asking => {
+                    (self.asking, self.is_asking) = (None.into(), false);
+                    match answer {
+                        Ok(standing) => self.standing = standing,
+                        Err(ended) => return Some(self.end(&ended)),
+                    }
+                }
+                () = tokio::time::sleep_until(due.unwrap_or_else(never)), if due.is_some() => {
+                    self.is_asking = true;
+                    self.asking = Some(self.standing.clone().asked_again().boxed()).into();
+                }
+                // Without an answer nothing more is said.
+                () = tokio::time::sleep_until(stale.unwrap_or_else(never)),
+                    if stale.is_some() && holds => {}
+                item = self.source.next(), if holds => match item {
                     Some(Ok(WatchItem::Progress(revision))) => {
                         self.seen = self.seen.max(revision);
                     }
@@ -218,6 +261,15 @@ impl Reader {
             }
         }
         None
+    }
+
+    fn end(&mut self, ended: &Ended) -> Bytes {
+        self.over = true;
+        let reason = match ended {
+            Ended::SignedOut(_) => Reason::Unauthorized,
+            Ended::Changed => Reason::Expired,
+        };
+        error_line(&Status::new(reason, ended.to_string()))
     }
 
     /// Tells the client once how far it has come, so that it goes on from there.

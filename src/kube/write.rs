@@ -90,7 +90,7 @@ pub(super) async fn create(call: Call, resource: ResourcePath) -> Result<Respons
                 key.name = format!("{prefix}{}", &uid.simple().to_string()[..5]);
                 object["metadata"]["name"] = key.name.as_str().into();
             }
-            secrets::seal(&sealer, &key, &mut object, None)?;
+            secrets::seal(&sealer, &key, &mut object, None, &call.shape.reveal)?;
         }
         Ok(Request::Create { object })
     };
@@ -110,7 +110,7 @@ pub(super) async fn update(call: Call, resource: ResourcePath) -> Result<Respons
         }
         let mut object = document.clone();
         if key.kind == Kind::Secret {
-            secrets::seal(&sealer, &key, &mut object, old)?;
+            secrets::seal(&sealer, &key, &mut object, old, &call.shape.reveal)?;
         }
         Ok(Request::Update { object, subresource })
     };
@@ -151,7 +151,7 @@ pub(super) async fn patch(call: Call, resource: ResourcePath) -> Result<Response
     let request = |old: Option<&Object>, _: Uuid| {
         let mut patch = patch.clone();
         if key.kind == Kind::Secret {
-            secrets::seal(&sealer, &key, &mut patch, old)?;
+            secrets::seal(&sealer, &key, &mut patch, old, &call.shape.reveal)?;
         }
         if kind == PatchKind::Apply {
             return Ok(Request::Apply { object: patch, force, subresource });
@@ -179,7 +179,7 @@ where
             object = events::inward(object);
         }
         if key.kind == Kind::Secret {
-            secrets::seal(&sealer, &key, &mut object, Some(old))?;
+            secrets::seal(&sealer, &key, &mut object, Some(old), &call.shape.reveal)?;
         }
         Ok(Request::Update { object, subresource })
     };
@@ -280,6 +280,7 @@ where
         };
         let admitted = admit(old_object, request(old_object, uid)?, &context)?;
         let change = admitted.change();
+        rules::consent(call, old_object, &admitted)?;
         plan::check_hash(call, old_object, change, admitted.object()).await?;
         if let (Change::None, Some(old)) = (change, &old) {
             return Ok(Outcome { change, object: Written::Stored(old.clone()) });

@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::seal::{SealError, Sealer};
-use crate::access::{AdminOnly, TokenError, Tokens, User};
+use crate::access::{ByRole, TokenError, Tokens, User};
 use crate::accounts::password::PasswordError;
 use crate::accounts::{AccountSettings, Accounts, SignedIn};
 use crate::cache::{CacheOptions, CachedStore};
@@ -113,7 +113,7 @@ impl Node {
             ids: config.ids.clone(),
             catalogue: config.catalogue.clone(),
             sealer,
-            authorizer: Arc::new(AdminOnly),
+            authorizer: Arc::new(ByRole),
             authenticator: Arc::new(SignedIn::new(tokens, accounts.clone())),
             accounts: Some(accounts),
             hosts: AllowedHosts::new(&config.hosts).with_origins(&config.origins),

@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use super::limits::PROBE;
 use super::reply::{self, refuse};
 use super::state::AppState;
-use crate::kube::authenticate;
+use crate::access::{Attributes, Decision};
+use crate::kube::{authenticate, forbidden};
 
 /// The process runs. Never looks further: restarting does not mend a database that is away.
 pub(super) async fn live() -> Response {
@@ -56,11 +57,17 @@ async fn checked(state: &AppState) -> (StatusCode, Value) {
     (code, json!({"status": word, "checks": checks}))
 }
 
-/// Prometheus text, for those with a token. Not for loopback as such: behind a proxy on the same
+/// Prometheus text, for admins. Not for loopback as such: behind a proxy on the same
 /// machine everybody comes from there.
 pub(super) async fn metrics(State(state): State<Arc<AppState>>, request: Request) -> Response {
-    if let Err(status) = authenticate(&state, request.headers()).await {
-        return refuse(&status);
+    let user = match authenticate(&state, request.headers()).await {
+        Ok(user) => user,
+        Err(status) => return refuse(&status),
+    };
+    // They count what everybody does.
+    let asked = Attributes { verb: "get".into(), path: "/metrics".into(), ..Attributes::default() };
+    if let Decision::Deny(why) = state.authorizer.authorize(&user, &asked) {
+        return refuse(&forbidden(&user, &asked, &why));
     }
     let Some(render) = &state.metrics else {
         return refuse(&Status::new(Reason::NotFound, "no metrics are recorded here"));

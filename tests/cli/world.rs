@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use devpocket::access::seal::Sealer;
-use devpocket::access::{AdminOnly, Tokens, User};
+use devpocket::access::{ByRole, Tokens, User};
 use devpocket::clock::{RandomIds, SystemClock};
 use devpocket::context::{Context, Contexts};
 use devpocket::server::{AllowedHosts, AppState, Build, Exposure, LocalTls, Server, StoreProbe};
@@ -115,7 +115,7 @@ impl World {
             ids: Arc::new(RandomIds),
             catalogue: catalogue.clone(),
             sealer: Arc::new(Sealer::new([7; 32])),
-            authorizer: Arc::new(AdminOnly),
+            authorizer: Arc::new(ByRole),
             authenticator: Arc::new(Tokens::single(TOKEN, User::admin("admin")).unwrap()),
             accounts: None,
             hosts: AllowedHosts::new(Vec::<String>::new()),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use devpocket::access::seal::Sealer;
-use devpocket::access::{AdminOnly, Tokens, User};
+use devpocket::access::{Authenticator, ByRole, Tokens, User};
 use devpocket::clock::{RandomIds, SystemClock};
 use devpocket::server::{AllowedHosts, AppState, Build, Exposure, LocalTls, Server, StoreProbe};
 use devpocket_controllers::sim::store::MemoryStore;
@@ -36,6 +36,7 @@ pub struct World {
     pub clock: SystemClock,
     pub shutdown: CancellationToken,
     pub served: JoinHandle<()>,
+    http: reqwest::Client,
     /// Whom to trust for TLS, as PEM.
     pub authority: String,
 }
@@ -63,20 +64,25 @@ impl World {
     }
 
     pub async fn empty(store: Arc<dyn Store>) -> World {
-        devpocket::crypto::install_provider();
-        let clock = SystemClock::new();
-        let shutdown = CancellationToken::new();
         let mut tokens = Tokens::single(ADMIN_TOKEN, User::admin("admin")).unwrap();
         let guest = User::configured("guest", &["system:authenticated"]);
         tokens.add(GUEST_TOKEN, guest).unwrap();
+        World::known(store, Arc::new(tokens)).await
+    }
+
+    /// With these people, and no namespace.
+    pub async fn known(store: Arc<dyn Store>, authenticator: Arc<dyn Authenticator>) -> World {
+        devpocket::crypto::install_provider();
+        let clock = SystemClock::new();
+        let shutdown = CancellationToken::new();
         let state = AppState {
             store: store.clone(),
             clock: Arc::new(clock.clone()),
             ids: Arc::new(RandomIds),
             catalogue: Arc::new(Catalogue::builtin().clone()),
             sealer: Arc::new(Sealer::new([7; 32])),
-            authorizer: Arc::new(AdminOnly),
-            authenticator: Arc::new(tokens),
+            authorizer: Arc::new(ByRole),
+            authenticator,
             accounts: None,
             hosts: AllowedHosts::new(["pocket.example"]),
             plans: Default::default(),
@@ -92,7 +98,9 @@ impl World {
         let tls = LocalTls::open(keys.path()).unwrap();
         let authority = tls.authority().to_owned();
         let served = tokio::spawn(server.with_tls(tls).serve(Arc::new(state)));
-        World { address, store, clock, shutdown, served, authority }
+        // Making one takes long: it reads the system's certificates.
+        let http = reqwest::Client::new();
+        World { address, store, clock, shutdown, served, http, authority }
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -133,7 +141,7 @@ impl World {
 
     /// A request without a token.
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
-        reqwest::Client::new().request(method, self.url(path)).timeout(PATIENCE)
+        self.http.request(method, self.url(path)).timeout(PATIENCE)
     }
 }
 
