@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::condition::Condition;
+use crate::install::InstallStatus;
 use crate::money::Money;
 use crate::plan::Plan;
 
@@ -56,6 +57,9 @@ pub struct EnvironmentStatus {
     pub cost: Option<Cost>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<RenderedTemplate>,
+    /// How far the installation of the bound machine is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub install: Option<InstallStatus>,
     /// Ids of one-shot requests that are done, by request (`restart`, ...).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub requests: BTreeMap<String, String>,
@@ -159,6 +163,8 @@ pub mod conditions {
     pub const MACHINE_BOUND: &str = "MachineBound";
     /// The guest answers and is installed; `Unknown`/`NotObserved` until it can be looked at.
     pub const GUEST_READY: &str = "GuestReady";
+    /// The user's password, keys, shell and secret variables are on the machine as declared.
+    pub const GUEST_CONFIGURED: &str = "GuestConfigured";
     /// Something differs that nobody declared.
     pub const DRIFTED: &str = "Drifted";
     /// A person paused it.

@@ -50,11 +50,7 @@ pub const USER: &str = "dev";
 /// The shell a user gets that chose none.
 pub const DEFAULT_SHELL: &str = "/bin/bash";
 
-/// Where the machine says how far its installation is.
-pub const PROGRESS_PATH: &str = "/var/lib/devpocket/progress.json";
-
-/// Where the machine keeps what the installation printed.
-pub const INSTALL_LOG_PATH: &str = "/var/log/devpocket-install.log";
+pub use crate::install::{INSTALL_LOG_PATH, PROGRESS_PATH};
 
 const INSTALL_PATH: &str = "/usr/local/lib/devpocket/install";
 const FACTS_PATH: &str = "/etc/devpocket/environment.json";

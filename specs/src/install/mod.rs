@@ -1,0 +1,149 @@
+//! How the installation of a machine is told: by the machine (files and programs it answers with),
+//! and by the record (`status.install`).
+//!
+//! What a machine says is evidence from a place its user controls. So every reader here is total:
+//! a half-written, huge, hostile or older document gives a fault or bounded, printable values, and
+//! never more.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::metadata::is_default;
+
+mod checks;
+mod cloud_init;
+mod printable;
+mod progress;
+
+pub use checks::{Answer, CHECK_COMMAND, CheckFault, Checked, MAX_CHECK_BYTES, read_checks};
+pub use cloud_init::{
+    CLOUD_INIT_COMMAND, CloudInit, CloudInitFault, CloudInitState, MAX_CLOUD_INIT_BYTES,
+    read_cloud_init,
+};
+pub use printable::printable;
+pub use progress::{
+    FinishedStep, MAX_PROGRESS_BYTES, PROGRESS_VERSION, Progress, ProgressFault, ProgressState,
+    StepError, read_progress,
+};
+
+/// Where the machine says how far its installation is ([`Progress`]). Replaced as a whole.
+pub const PROGRESS_PATH: &str = "/var/lib/devpocket/progress.json";
+
+/// What the installation printed.
+pub const INSTALL_LOG_PATH: &str = "/var/log/devpocket-install.log";
+
+/// One line per step, for the user `dev`.
+pub const USER_LOG_PATH: &str = "/home/dev/installation-progress.log";
+
+/// What cloud-init and the commands it ran printed.
+pub const CLOUD_INIT_LOG_PATH: &str = "/var/log/cloud-init-output.log";
+
+/// Starts the installer again where it stopped; run as root. Steps that are done are not repeated.
+pub const RESUME_COMMAND: [&str; 3] = ["systemctl", "restart", "devpocket-install.service"];
+
+/// Most lines of output an error or a progress file keeps.
+pub const LAST_LINES: usize = 20;
+
+/// Longest line kept, in characters; the rest is cut with a mark.
+pub const MAX_LINE: usize = 500;
+
+/// How far the installation of the bound machine is. Written by controllers only.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InstallStatus {
+    #[serde(default)]
+    pub state: InstallState,
+    /// `Machine.spec.installGeneration` this is about.
+    #[serde(default)]
+    pub generation: i64,
+    /// What is installed: `python@3`, or the image's name.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub software: String,
+    /// The step that runs, or ran last.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub step: String,
+    /// 0 to 100; never falls within a generation.
+    #[serde(default)]
+    pub percent: u8,
+    /// When this installation was first waited for, by the server's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// When it succeeded or failed, by the server's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+    /// About how long it still takes, in seconds; told once five runs of this kind are known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds_left: Option<u32>,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<InstallError>,
+    /// What went wrong and did not stop it, at most [`LAST_LINES`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+    /// Versions by tool, as the template's checks answered.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub installed_tools: BTreeMap<String, String>,
+    /// How often it was taken up again after a failure.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub recoveries: u32,
+}
+
+/// Where an installation stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum InstallState {
+    /// Nothing was heard from the machine yet.
+    #[default]
+    Waiting,
+    Running,
+    Succeeded,
+    /// It stopped with an error, or took too long; `error` says which.
+    Failed,
+}
+
+/// Why an installation failed, with what a person needs to judge it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InstallError {
+    /// One of [`codes`].
+    pub code: String,
+    /// The step it happened in; empty before the first.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub step: String,
+    /// One sentence.
+    pub message: String,
+    /// The last lines of output, at most [`LAST_LINES`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<String>,
+}
+
+/// Codes of [`InstallError`] and [`StepError`].
+pub mod codes {
+    /// A step ended with an exit code other than 0.
+    pub const STEP_FAILED: &str = "step-failed";
+    /// A step did not end within its time.
+    pub const STEP_TIMEOUT: &str = "step-timeout";
+    /// A download source cannot be reached, or does not have what is asked for.
+    pub const SOURCE_DOWN: &str = "source-down";
+    /// The disk is full.
+    pub const DISK_FULL: &str = "disk-full";
+    /// The machine's clock is wrong: certificates or signatures are "not yet valid".
+    pub const CLOCK_WRONG: &str = "clock-wrong";
+    /// The installer itself could not run, for example because its plan is damaged.
+    pub const INSTALLER: &str = "installer-broken";
+    /// The machine was not heard of, or not finished, within `INSTALL_TIMEOUT_MINUTES`.
+    pub const TIMEOUT: &str = "install-timeout";
+    /// cloud-init itself ended with errors.
+    pub const CLOUD_INIT: &str = "cloud-init-failed";
+    /// cloud-init is done, and the installer never began.
+    pub const NOT_STARTED: &str = "installer-not-started";
+
+    /// Every code a machine's progress file may give.
+    pub(super) const OF_STEPS: [&str; 6] =
+        [STEP_FAILED, STEP_TIMEOUT, SOURCE_DOWN, DISK_FULL, CLOCK_WRONG, INSTALLER];
+}
+
+#[cfg(test)]
+mod tests;
