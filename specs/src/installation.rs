@@ -109,6 +109,13 @@ pub struct InstallationStatus {
     /// A person looked at the differences and lets work go on (`resume --all`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub behind_accepted: Option<Timestamp>,
+    /// Templates DevPocket brought so far, by name: one that is deleted does not come back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shipped_templates: Vec<String>,
+    /// Public key of the authority whose certificates sign in on machines, in OpenSSH's one-line
+    /// form; part of every user-data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_ca: Option<String>,
     /// The mark last written into the account (see [`Mark`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mark: Option<Mark>,

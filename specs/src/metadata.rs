@@ -29,6 +29,8 @@ pub mod names {
     pub const PLAN_HASH: &str = "devpocket.dev/plan";
     /// Label: the set a manifest was applied as part of (`apply --prune SET`).
     pub const APPLY_SET: &str = "devpocket.dev/apply-set";
+    /// Annotation on a template DevPocket brought: digest of the spec it brought.
+    pub const SHIPPED: &str = "devpocket.dev/shipped";
     /// Finalizer on environments: their machine is released before the record goes.
     pub const RELEASE_FINALIZER: &str = "devpocket.dev/release";
     /// Finalizer on machines: the record stays while the instance exists or a purchase is open.

@@ -1,11 +1,13 @@
 //! Rules that need more than one object. Each is looked at before the write, for a refusal that
 //! says what is wrong, and is a guard in the write's transaction, for the race in between.
 
-use devpocket_controllers::store::Guard;
+use devpocket_controllers::store::{Guard, StoreError};
 use devpocket_specs::admit::{Admitted, Change, Reference, references};
+use devpocket_specs::environment::Environment;
 use devpocket_specs::kind::{GROUP, Kind};
-use devpocket_specs::object::{Key, Object};
+use devpocket_specs::object::{Key, Object, ObjectError};
 use devpocket_specs::status::{Cause, Reason, Status};
+use devpocket_specs::template::{self, Template};
 
 use super::call::Call;
 use super::forbidden;
@@ -32,6 +34,7 @@ pub(super) async fn guards(
         Change::Update if object.metadata.is_deleting() => empty_namespace(state, object).await,
         Change::Create | Change::Update => {
             let mut guards = existing(state, old, object).await?;
+            parameters(state, old, object).await?;
             guards.extend(unique_name(state, old, object).await?);
             Ok(guards)
         }
@@ -129,6 +132,27 @@ fn terminating(object: &Object, namespace: &Key) -> Status {
         ..Cause::default()
     }];
     status
+}
+
+/// The template has the version that is named, and its parameters are as it declares them.
+async fn parameters(state: &AppState, old: Option<&Object>, object: &Object) -> Result<(), Status> {
+    let said = |object: &Object| {
+        let spec = object.field("spec");
+        (spec["template"].clone(), spec["parameters"].clone())
+    };
+    if object.kind != Kind::Environment || old.map(said) == Some(said(object)) {
+        return Ok(());
+    }
+    let corrupt = |error: ObjectError| Status::from(StoreError::Corrupt(error.to_string()));
+    let environment: Environment = object.to().map_err(corrupt)?;
+    let template = match template::named(&environment) {
+        Some(named) => state.store.get(&Key::cluster(Kind::Template, named.name)).await?,
+        None => None,
+    };
+    // That it is missing is told by what it refers to.
+    let template = template.map(|stored| stored.to::<Template>()).transpose().map_err(corrupt)?;
+    let causes = template::usage_faults(&environment, template.as_ref(), old.is_none());
+    if causes.is_empty() { Ok(()) } else { Err(Status::invalid(&object.key(), causes)) }
 }
 
 /// No two environments of a namespace have the same name for people.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use devpocket_controllers::clock::{Clock, Ids};
 use devpocket_controllers::manager::Settings;
+use devpocket_specs::template::SHIPPED;
 use jiff::tz::TimeZone;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -110,6 +111,7 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
 /// Limits of a new installation, and this process's name in the lease.
 fn settings(config: &ServeConfig, ids: &dyn Ids) -> Settings {
     let mut settings = Settings::new(format!("devpocket-{}", ids.uid()));
+    settings.templates = SHIPPED.map(|(_, yaml)| yaml).to_vec();
     settings.sweep_period = config.sweep;
     settings.transition_period = settings.transition_period.min(config.sweep);
     settings.first.monthly_budget = config.monthly_budget.clone();

@@ -9,7 +9,7 @@ use serde_json::Value;
 use devpocket_specs::environment::Environment;
 use devpocket_specs::namespace::Namespace;
 use devpocket_specs::object::{Object, ObjectError, Resource};
-use devpocket_specs::template::Template;
+use devpocket_specs::template::{shipped, shipped_template};
 use devpocket_specs::tier::Tier;
 
 use crate::context::DEFAULT_NAMESPACE;
@@ -35,11 +35,16 @@ pub async fn apply(client: &Client, with_environment: bool) -> Result<bool, Demo
     if client.get::<Namespace>(&namespace).await?.is_some() {
         return Ok(false);
     }
+    // The leader brings them too; the demo's must be there before its environment.
+    let base = shipped("base").unwrap_or_default();
+    match client.create(&shipped_template(base)?).await {
+        Err(error) if !error.is_already_exists() => return Err(error.into()),
+        _ => {}
+    }
     for document in serde_yaml::Deserializer::from_str(MANIFEST) {
         let document = Value::deserialize(document)?;
         match document["kind"].as_str() {
             Some("Namespace") => create::<Namespace>(client, document).await?,
-            Some("Template") => create::<Template>(client, document).await?,
             Some("Tier") => create::<Tier>(client, document).await?,
             _ if with_environment => create::<Environment>(client, document).await?,
             _ => {}

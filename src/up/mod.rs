@@ -22,6 +22,7 @@ use devpocket_controllers::manager::Settings;
 use devpocket_controllers::sim::contabo;
 use devpocket_specs::catalogue::Catalogue;
 use devpocket_specs::money::Money;
+use devpocket_specs::template::SHIPPED;
 use jiff::SignedDuration;
 use tokio::time::Instant;
 
@@ -373,6 +374,7 @@ fn accounts(folder: &Folder, server: &Server) -> Result<AccountSettings, UpError
 /// stay the same: the next start after a kill need not wait for the lease to run out.
 fn settings(folder: &Folder) -> Settings {
     let mut settings = Settings::new(format!("up:{}", folder.path().display()));
+    settings.templates = SHIPPED.map(|(_, yaml)| yaml).to_vec();
     settings.sweep_period = SWEEP_PERIOD;
     settings.transition_period = TRANSITION_PERIOD;
     settings.first.monthly_budget = Some(Money::eur(BUDGET_CENTS));

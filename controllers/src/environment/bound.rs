@@ -6,6 +6,7 @@ use devpocket_specs::environment::{BoundMachine, Cost, Phase, RenderedTemplate};
 use devpocket_specs::machine::{Machine, MachineState, Seen, TemplateVersion};
 use devpocket_specs::operation::{Operation, OperationPhase, Verb};
 use devpocket_specs::plan::StandstillKind;
+use devpocket_specs::template;
 
 use super::draft::Draft;
 use super::observed::{Observed, evidence_from, look};
@@ -174,6 +175,9 @@ fn mirror(draft: &mut Draft<'_, '_>, bound: &Bound<'_>) {
     if rendered.is_some() {
         draft.status.template = rendered;
     }
+    if let Some(installed) = &mut draft.status.template {
+        installed.newer = draft.world.template.and_then(|t| template::newer(installed, t));
+    }
 }
 
 /// What the machine was last installed from, by the operations or the order.
@@ -208,6 +212,7 @@ fn rendered_template(
         name: template.map_or_else(|| image.to_owned(), |t| t.name.clone()),
         generation: template.map_or(0, |t| t.generation),
         digest: digest.to_owned(),
+        newer: None,
     }
 }
 

@@ -4,6 +4,7 @@ use devpocket_specs::environment::{Drift, Power};
 use devpocket_specs::machine::{Machine, Seen};
 use devpocket_specs::operation::{OperationPhase, Verb};
 use devpocket_specs::plan::Fact;
+use devpocket_specs::template;
 
 use super::acquire::called;
 use super::world::World;
@@ -29,7 +30,9 @@ pub fn facts(world: &World<'_>) -> Vec<Fact> {
     }
     if let Some(template) = world.template {
         let name = format!("template {}", template.metadata.name);
-        facts.push(fact(name, format!("version {}", template.metadata.generation)));
+        let used = template::version_for(world.environment, template);
+        let version = used.map_or(template.metadata.generation, |(version, _)| version);
+        facts.push(fact(name, format!("version {version}")));
     }
     facts.extend(of_account(world));
     facts

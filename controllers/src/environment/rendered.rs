@@ -1,17 +1,27 @@
 //! The user-data a machine of an environment gets, with its digest. The order, the reinstall and
 //! whoever sends them render through here, so that the digest decided on is the one sent.
 
-use std::collections::BTreeMap;
-
 use devpocket_specs::catalogue::Catalogue;
 use devpocket_specs::environment::{EnvVar, Environment};
 use devpocket_specs::machine::TemplateVersion;
 use devpocket_specs::plan::{Hold, StandstillKind};
-use devpocket_specs::render::{self, RenderInput, TemplateUse, Variable};
-use devpocket_specs::template::Template;
+use devpocket_specs::render::{self, HostKey, RenderInput, TemplateUse, Variable};
+use devpocket_specs::template::{self, Resolved, Template, TemplateSpec};
 
-use super::world::template_name;
 use crate::guard::codes;
+
+/// What user-data depends on beside the environment.
+#[derive(Clone, Copy, Debug)]
+pub struct Surroundings<'a> {
+    pub catalogue: &'a Catalogue,
+    /// The template the environment names, if it is there.
+    pub template: Option<&'a Template>,
+    /// Public key of the authority that signs the bridge's certificates, once there is one.
+    pub user_ca: Option<&'a str>,
+    /// The key the machine shows at first contact. It is made when the call is made; plans do
+    /// without, and the digest does not count it.
+    pub host_key: Option<&'a HostKey>,
+}
 
 /// User-data and what it was made from.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,73 +36,96 @@ pub struct Rendered {
     pub template: Option<TemplateVersion>,
 }
 
-/// Renders an environment. `template` is the one it names, if it is there.
-pub fn render(
-    environment: &Environment,
-    template: Option<&Template>,
-    catalogue: &Catalogue,
-) -> Result<Rendered, Hold> {
-    let template = named_template(environment, template)?;
+/// Renders an environment.
+///
+/// # Errors
+/// A hold that says what is missing: the template, its version, a parameter, the image.
+pub fn render(environment: &Environment, around: &Surroundings<'_>) -> Result<Rendered, Hold> {
+    let version = named_version(environment, around.template)?;
     let spec = &environment.spec;
     let image = spec
         .image
         .clone()
-        .or_else(|| template.and_then(|t| t.spec.image.clone()))
-        .unwrap_or_else(|| catalogue.default_image().to_owned());
-    if catalogue.image(&image).is_none() {
+        .or_else(|| version.and_then(|v| v.spec.image.clone()))
+        .unwrap_or_else(|| around.catalogue.default_image().to_owned());
+    if around.catalogue.image(&image).is_none() {
         return Err(held(codes::UNKNOWN_IMAGE, format!("\"{image}\" is not an image Contabo has")));
     }
-    let input = input(environment, template, &image);
+    let mut input = input(environment, version, &image)?;
+    input.user_ca = around.user_ca.map(str::to_owned);
+    input.host_key = around.host_key.cloned();
     let rendered = render::render(&input).map_err(|e| held(codes::NOT_RENDERED, e.to_string()))?;
-    let template = template.map(|t| TemplateVersion {
-        name: t.metadata.name.clone(),
-        generation: t.metadata.generation,
-    });
+    let template = version.map(Version::record);
     Ok(Rendered { user_data: rendered.user_data, digest: rendered.digest, image, template })
 }
 
-fn named_template<'a>(
+/// A version of a template.
+#[derive(Clone, Copy)]
+struct Version<'a> {
+    name: &'a str,
+    generation: i64,
+    spec: &'a TemplateSpec,
+}
+
+impl Version<'_> {
+    fn record(self) -> TemplateVersion {
+        TemplateVersion { name: self.name.to_owned(), generation: self.generation }
+    }
+}
+
+fn named_version<'a>(
     environment: &Environment,
     template: Option<&'a Template>,
-) -> Result<Option<&'a Template>, Hold> {
-    let Some((name, version)) = template_name(environment) else { return Ok(None) };
-    let Some(template) = template.filter(|t| t.metadata.name == name) else {
-        return Err(held(codes::UNKNOWN_TEMPLATE, format!("there is no template \"{name}\"")));
+) -> Result<Option<Version<'a>>, Hold> {
+    let Some(named) = template::named(environment) else { return Ok(None) };
+    let unknown = |message: String| held(codes::UNKNOWN_TEMPLATE, message);
+    let Some(template) = template.filter(|t| t.metadata.name == named.name) else {
+        return Err(unknown(format!("there is no template \"{}\"", named.name)));
     };
-    let generation = template.metadata.generation;
-    if version.is_some_and(|v| v != generation.to_string()) {
-        let version = version.unwrap_or_default();
-        return Err(held(
-            codes::UNKNOWN_TEMPLATE,
-            format!("template {name} is at version {generation}; version {version} is not kept"),
-        ));
-    }
-    Ok(Some(template))
+    let (generation, spec) =
+        template::version_for(environment, template).map_err(|error| unknown(error.to_string()))?;
+    Ok(Some(Version { name: &template.metadata.name, generation, spec }))
 }
 
 fn held(code: &str, message: String) -> Hold {
     crate::guard::hold(StandstillKind::Held, code, format!("Nothing was bought: {message}"))
 }
 
-fn input(environment: &Environment, template: Option<&Template>, image: &str) -> RenderInput {
+fn input(
+    environment: &Environment,
+    version: Option<Version<'_>>,
+    image: &str,
+) -> Result<RenderInput, Hold> {
     let spec = &environment.spec;
     // A person's keys reach the machine itself only where that is asked for.
     let keys = if spec.user.direct_ssh { spec.user.keys.clone() } else { Vec::new() };
-    let step = |s: &devpocket_specs::template::TemplateStep| render::Step {
-        name: s.name.clone(),
-        run: s.run.clone(),
-    };
-    RenderInput {
+    let mut input = RenderInput {
         namespace: environment.metadata.namespace.clone(),
         name: environment.metadata.name.clone(),
         shell: spec.user.shell.clone().unwrap_or_default(),
         authorized_keys: keys,
         variables: spec.env.iter().map(variable).collect(),
-        template: template.map(|t| template_use(environment, t)),
         image: image.to_owned(),
-        packages: template.map(|t| t.spec.packages.clone()).unwrap_or_default(),
-        steps: template.map(|t| t.spec.steps.iter().map(step).collect()).unwrap_or_default(),
+        ..RenderInput::default()
+    };
+    if let Some(Version { name, generation, spec }) = version {
+        let Resolved { plain, .. } = parameters(environment, spec)?;
+        let version = generation.to_string();
+        input.template = Some(TemplateUse { name: name.to_owned(), version, parameters: plain });
+        input.packages.clone_from(&spec.packages);
+        input.steps.clone_from(&spec.steps);
+        input.ports.clone_from(&spec.ports);
+        input.checks.clone_from(&spec.checks);
     }
+    Ok(input)
+}
+
+/// Admission judged them too, but the template may have been edited in between.
+fn parameters(environment: &Environment, template: &TemplateSpec) -> Result<Resolved, Hold> {
+    template::resolve(environment, template).map_err(|faults| {
+        let told = faults.first().map(|f| format!("{} {}", f.field, f.message)).unwrap_or_default();
+        held(codes::NOT_RENDERED, told)
+    })
 }
 
 fn variable(variable: &EnvVar) -> (String, Variable) {
@@ -101,15 +134,4 @@ fn variable(variable: &EnvVar) -> (String, Variable) {
         None => Variable::Plain(variable.value.clone().unwrap_or_default()),
     };
     (variable.name.clone(), value)
-}
-
-/// The environment's parameters over the template's defaults.
-fn template_use(environment: &Environment, template: &Template) -> TemplateUse {
-    let mut parameters: BTreeMap<_, _> = template.spec.parameters.clone();
-    parameters.extend(environment.spec.parameters.clone());
-    TemplateUse {
-        name: template.metadata.name.clone(),
-        version: template.metadata.generation.to_string(),
-        parameters,
-    }
 }

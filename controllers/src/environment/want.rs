@@ -8,7 +8,7 @@ use devpocket_specs::catalogue::{Price, Size};
 use devpocket_specs::machine::{Demand, Order};
 use devpocket_specs::plan::{Hold, StandstillKind};
 
-use super::rendered::{Rendered, render};
+use super::rendered::{Rendered, Surroundings, render};
 use super::world::World;
 use crate::guard::{codes, hold};
 
@@ -33,7 +33,13 @@ pub(super) fn wanted<'a>(world: &World<'a>) -> Result<Wanted<'a>, Hold> {
         let why = format!("there is no region \"{}\"", spec.region);
         return Err(unbuyable(world, codes::UNKNOWN_REGION, &why));
     }
-    let rendered = render(world.environment, world.template, catalogue)?;
+    let around = Surroundings {
+        catalogue,
+        template: world.template,
+        user_ca: world.installation.and_then(|i| i.status.user_ca.as_deref()),
+        host_key: None,
+    };
+    let rendered = render(world.environment, &around)?;
     Ok(Wanted { size, region: &spec.region, months: spec.contract_months, rendered })
 }
 

@@ -17,6 +17,7 @@ mod bootstrap;
 mod collect;
 pub mod mirrors;
 pub mod settings;
+mod templates;
 pub mod term;
 pub mod triggers;
 
@@ -162,6 +163,10 @@ impl Manager {
         while let Err(error) = bootstrap::ensure(&term.client, &self.settings.first).await {
             tracing::warn!("the installation record cannot be made: {error}");
             term.clock().sleep(START_AGAIN).await;
+        }
+        // Without them nothing stands still: what is there already goes on.
+        if let Err(error) = templates::ensure(&term.client, &self.settings.templates).await {
+            tracing::warn!("the templates that come with DevPocket are not all there: {error}");
         }
         term.mirrors.ready().await;
         let revision = loop {

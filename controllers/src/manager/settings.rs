@@ -33,6 +33,8 @@ pub struct Settings {
     pub resync_period: Duration,
     /// For the Installation record, which the first start makes; later starts leave it alone.
     pub first: FirstInstallation,
+    /// Templates that are installed where they are not yet, each its YAML.
+    pub templates: Vec<&'static str>,
 }
 
 /// The limits a new installation begins with.
@@ -58,6 +60,7 @@ impl Settings {
             call_timeout: CALL_TIMEOUT,
             resync_period: RESYNC_PERIOD,
             first: FirstInstallation::default(),
+            templates: Vec::new(),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use devpocket_specs::environment::Environment;
+use devpocket_specs::installation::{self, Installation};
 use devpocket_specs::kind::Kind;
 use devpocket_specs::machine::Machine;
 use devpocket_specs::object::{Key, Resource};
@@ -125,7 +126,15 @@ impl Workbench<'_> {
                 self.client.get::<Template>(&key).await?
             }
         };
-        let rendered = rendered::render(environment, template.as_ref(), self.client.catalogue())
+        let key = Key::cluster(Kind::Installation, installation::NAME);
+        let installation = self.client.get::<Installation>(&key).await?;
+        let around = rendered::Surroundings {
+            catalogue: self.client.catalogue(),
+            template: template.as_ref(),
+            user_ca: installation.as_ref().and_then(|i| i.status.user_ca.as_deref()),
+            host_key: None,
+        };
+        let rendered = rendered::render(environment, &around)
             .map_err(|hold| PrepareError::Stale(hold.message))?;
         if rendered.digest != digest {
             let text = "the environment or its template changed after this was planned";

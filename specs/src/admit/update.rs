@@ -4,10 +4,12 @@ use serde_json::Value;
 
 use super::draft::{Draft, within_size};
 use super::{Admitted, Change, Context, Subresource, authority, change, kind_of, managed};
+use crate::kind::Kind;
 use crate::object::Object;
 use crate::patch::{PatchKind, json_patch, merge_patch};
 use crate::schema::prune_unknown;
 use crate::status::{Cause, Reason, Status};
+use crate::template::keep_earlier;
 use crate::validation::{Fault, quote};
 
 /// How the new document came about.
@@ -187,6 +189,9 @@ fn write_main(old: &Object, draft: &mut Draft, context: &Context<'_>) -> Result<
         object.metadata.generation = old.metadata.generation;
         if object.field("spec") != old.field("spec") {
             object.metadata.generation += 1;
+        }
+        if object.kind == Kind::Template {
+            keep_earlier(old, object);
         }
     }
     authority::may_update(old, &draft.object, context.actor)?;

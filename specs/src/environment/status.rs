@@ -137,6 +137,9 @@ pub struct RenderedTemplate {
     pub generation: i64,
     /// SHA-256 of the user-data, hex.
     pub digest: String,
+    /// The template's current version, if it is newer. It is taken when `spec.template` names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newer: Option<i64>,
 }
 
 /// One difference somebody made outside DevPocket.

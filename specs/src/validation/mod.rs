@@ -30,10 +30,10 @@ pub use environment::{
     MAX_DISPLAY_NAME, MAX_ENV_BYTES, MAX_ENV_NAME, MAX_ENV_VALUE_BYTES, MAX_ENV_VARS, MAX_KEYS,
     MAX_KEYS_BYTES, MAX_PARAMETERS, MAX_REQUEST_ID, MAX_TEXT,
 };
-pub use templates::{MAX_PACKAGES, MAX_STEPS};
+pub use templates::{MAX_CHECKS, MAX_PACKAGES, MAX_STEP_SECONDS, MAX_STEPS, MAX_TRIES};
 
 pub(crate) use accounts::is_secret_key;
-pub(crate) use fault::Fault;
+pub(crate) use fault::{Fault, one_of};
 pub(crate) use quote::quote;
 pub(crate) use structure::structure;
 

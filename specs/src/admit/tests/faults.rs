@@ -279,7 +279,7 @@ fn templates_tiers_and_installations_are_checked_too() {
         [
             "spec.image",
             "spec.packages[1]",
-            "spec.steps[0].run",
+            "spec.steps[0]",
             "spec.steps[1].name",
             "spec.steps[1].run",
         ]

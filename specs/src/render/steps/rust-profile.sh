@@ -1,0 +1,3 @@
+put /etc/profile.d/devpocket-rust.sh <<'END'
+PATH="$PATH:$HOME/.cargo/bin"
+END
