@@ -11,7 +11,7 @@ use devpocket_specs::operation::Operation;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::words::{ago, drift, owners, phase};
+use super::words::{ago, drift, owners, phase, template};
 use super::{Column, columns};
 
 pub(super) fn of(object: &Object, now: Timestamp) -> Vec<Value> {
@@ -66,7 +66,7 @@ fn environment(environment: &Environment, now: Timestamp) -> Vec<Value> {
         cost.map(|cost| cost.monthly.to_string()).into(),
         FILLED,
         machine.map(|m| m.instance_name.clone().unwrap_or_else(|| m.name.clone())).into(),
-        spec.template.clone().into(),
+        template(environment).into(),
         cost.and_then(|cost| cost.paid_until).map(|day| day.to_string()).into(),
         slots.map(|slots| format!("{}/{slots}", spec.snapshots.len())).into(),
         drift(environment, now).into(),

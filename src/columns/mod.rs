@@ -11,7 +11,7 @@ use devpocket_specs::object::Object;
 use jiff::Timestamp;
 use serde_json::Value;
 
-pub use words::{ago, drift, owners, phase};
+pub use words::{ago, drift, owners, phase, template};
 
 /// One column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -26,6 +26,17 @@ pub fn phase(environment: &Environment) -> String {
     format!("{:?}", environment.status.phase).to_ascii_lowercase()
 }
 
+/// The template as declared, and whether there is a newer version than the installed one:
+/// `python (3 is out)`.
+pub fn template(environment: &Environment) -> Option<String> {
+    let declared = environment.spec.template.clone()?;
+    let newer = environment.status.template.as_ref().and_then(|installed| installed.newer);
+    Some(match newer {
+        Some(version) => format!("{declared} ({version} is out)"),
+        None => declared,
+    })
+}
+
 /// `power, 2 in 1d`
 pub fn drift(environment: &Environment, now: Timestamp) -> Option<String> {
     let drift = &environment.status.drift;

@@ -18,6 +18,10 @@ async fn post(world: &World, object: &Value) -> Answer {
     world.send(Method::POST, ENVIRONMENTS, object).await
 }
 
+async fn merged(world: &World, path: &str, patch: &Value) -> Answer {
+    world.send_as(Method::PATCH, path, "application/merge-patch+json", patch.to_string()).await
+}
+
 #[tokio::test]
 async fn a_namespace_must_exist_and_must_not_be_going() {
     let world = World::new().await;
@@ -56,6 +60,42 @@ async fn what_an_environment_names_must_exist() {
     assert_eq!((refused.code, refused.reason()), (422, "Invalid"));
     assert_eq!(refused.fields(), ["spec.template"]);
     assert!(refused.message().contains("no such template"), "{}", refused.message());
+}
+
+#[tokio::test]
+async fn parameters_are_as_the_template_declares_them_and_versions_are_those_it_has() {
+    const TEMPLATES: &str = "/kube/apis/devpocket.dev/v1alpha1/templates";
+    let world = World::new().await;
+    let template = json!({"metadata": {"name": "mine"}, "spec": {"parameters": {
+        "node-version": {"default": "lts", "pattern": "lts|[0-9]+"}, "token": {"secret": true},
+    }}});
+    assert_eq!(world.send(Method::POST, TEMPLATES, &template).await.code, 201);
+    let with = |name: &str, template: &str, parameters: Value| {
+        let mut object = environment(name);
+        object["spec"]["template"] = template.into();
+        object["spec"]["parameters"] = parameters;
+        object
+    };
+    let bad = json!({"node-version": "22; reboot", "token": "hunter2", "nod-version": "1"});
+    let refused = post(&world, &with("web", "mine", bad)).await;
+    assert_eq!((refused.code, refused.reason()), (422, "Invalid"));
+    let fields = ["nod-version", "node-version", "token"].map(|n| format!("spec.parameters.{n}"));
+    assert_eq!(refused.fields(), fields);
+    assert!(!refused.body.to_string().contains("hunter2"), "a secret is not repeated");
+    let refused = post(&world, &with("web", "mine@2", json!({}))).await;
+    assert_eq!((refused.code, refused.fields()), (422, vec!["spec.template"]));
+    let good = json!({"node-version": "22"});
+    assert_eq!(post(&world, &with("web", "mine@1", good.clone())).await.code, 201);
+
+    let old = json!({"spec": {"deprecated": true}});
+    let path = format!("{TEMPLATES}/mine");
+    assert_eq!(merged(&world, &path, &old).await.code, 200);
+    let refused = post(&world, &with("next", "mine", good)).await;
+    assert_eq!((refused.code, refused.fields()), (422, vec!["spec.template"]));
+    let power = json!({"spec": {"power": "Stopped"}});
+    let kept = format!("{ENVIRONMENTS}/web");
+    let kept = merged(&world, &kept, &power).await;
+    assert_eq!(kept.code, 200, "who has it keeps it: {kept:?}");
 }
 
 #[tokio::test]

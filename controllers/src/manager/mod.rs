@@ -17,7 +17,7 @@ mod bootstrap;
 mod collect;
 pub mod mirrors;
 pub mod settings;
-mod templates;
+pub mod templates;
 pub mod term;
 pub mod triggers;
 
@@ -137,7 +137,7 @@ impl Manager {
             () = self.start(term) => {}
         }
         let inventory = Inventory::new(term.clone());
-        inventory.first(stop).await;
+        join(inventory.first(stop), self.bring_templates(term)).await;
         if stop.is_cancelled() {
             return;
         }
@@ -164,10 +164,6 @@ impl Manager {
             tracing::warn!("the installation record cannot be made: {error}");
             term.clock().sleep(START_AGAIN).await;
         }
-        // Without them nothing stands still: what is there already goes on.
-        if let Err(error) = templates::ensure(&term.client, &self.settings.templates).await {
-            tracing::warn!("the templates that come with DevPocket are not all there: {error}");
-        }
         term.mirrors.ready().await;
         let revision = loop {
             match term.client.store().revision().await {
@@ -178,6 +174,13 @@ impl Manager {
         };
         // The record just made must be in the mirrors before anything is decided.
         term.mirrors.reached(revision).await;
+    }
+
+    /// Without them nothing stands still: what is there already goes on.
+    async fn bring_templates(&self, term: &Term) {
+        if let Err(error) = templates::ensure(&term.client, &self.settings.templates).await {
+            tracing::warn!("the templates that come with DevPocket are not all there: {error}");
+        }
     }
 
     async fn controllers(&self, term: &Term, queues: &Queues, stop: &CancellationToken) {

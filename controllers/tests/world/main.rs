@@ -15,6 +15,7 @@ mod quiet;
 mod scenario;
 mod seeds;
 mod strangeness;
+mod templates;
 mod unknowns;
 
 use std::time::Duration;

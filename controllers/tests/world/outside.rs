@@ -9,7 +9,7 @@ use devpocket_specs::operation::Verb;
 use crate::basics::with_web;
 use crate::{HOUR, MINUTE};
 
-fn condition_is(world: &World, name: &str, kind: &str) -> bool {
+pub fn condition_is(world: &World, name: &str, kind: &str) -> bool {
     let environment = world.environment(name).unwrap();
     devpocket_specs::condition::is_true(&environment.status.conditions, kind)
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::cli::output::{Cell, Ink, Table, ago};
 use crate::cli::standing;
-use crate::columns::{drift, phase};
+use crate::columns::{drift, phase, template};
 
 pub use crate::columns::owners;
 
@@ -127,7 +127,7 @@ impl View {
         let paid = status.cost.as_ref().and_then(|cost| cost.paid_until);
         vec![
             Cell::maybe(machine),
-            Cell::maybe(spec.template.clone()),
+            Cell::maybe(template(environment)),
             Cell::maybe(paid.map(|day| day.to_string())),
             Cell::maybe(slots.map(|slots| format!("{}/{slots}", spec.snapshots.len()))),
             Cell::maybe(drift(environment, self.now)),

@@ -3,7 +3,7 @@
 use clap::Args;
 use devpocket_specs::catalogue::Catalogue;
 use devpocket_specs::condition::{Condition, ConditionStatus};
-use devpocket_specs::environment::{Environment, Reclaim, conditions};
+use devpocket_specs::environment::{Environment, Reclaim, RenderedTemplate, conditions};
 use devpocket_specs::event::Event;
 use devpocket_specs::installation::Installation;
 use devpocket_specs::kind::Kind;
@@ -178,6 +178,9 @@ fn facts(
         facts.push((
             "Template",
             match rendered {
+                Some(RenderedTemplate { name, generation, newer: Some(newer), .. }) => {
+                    format!("{name}@{generation}; version {newer} is out, and taken when named")
+                }
                 Some(installed) => format!("{}@{}", installed.name, installed.generation),
                 None => format!("{template}, not installed yet"),
             },

@@ -78,6 +78,9 @@ pub async fn run(session: &Session, args: ExplainArgs) -> Outcome {
     }
     say(session, &local(&summary(session, &environment)), 0);
     timeline(session, &story[story.len().saturating_sub(HISTORY)..]);
+    if let Some(newer) = newer(&environment) {
+        say(session, &newer, 0);
+    }
     if let Some(next) = next(session, &environment) {
         say(session, &format!("Next: {}", local(&next)), 0);
     }
@@ -160,6 +163,16 @@ fn declared(session: &Session, environment: &Environment) -> String {
         _ => String::new(),
     };
     format!("; declared is Running{by}")
+}
+
+/// `It has python@2; version 3 of the template is out, and is taken when spec.template names it.`
+fn newer(environment: &Environment) -> Option<String> {
+    let installed = environment.status.template.as_ref()?;
+    let (name, version, newer) = (&installed.name, installed.generation, installed.newer?);
+    Some(format!(
+        "It has {name}@{version}; version {newer} of the template is out, and is taken when \
+         spec.template names it."
+    ))
 }
 
 /// What comes next, and when it ends by itself.
