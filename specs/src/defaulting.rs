@@ -45,8 +45,12 @@ fn environment(object: &mut Object, old: Option<&Object>, context: &Context<'_>)
     }
     let region = || json!(context.catalogue.default_region());
     fill(spec, "region", || before("/region").unwrap_or_else(region));
-    let image = || json!(context.catalogue.default_image());
-    fill(spec, "image", || before("/image").unwrap_or_else(image));
+    // A template says which image it is for.
+    let image = json!(context.catalogue.default_image());
+    let templated = spec.get("template").is_some_and(|template| !template.is_null());
+    if let Some(image) = before("/image").or_else(|| (!templated).then_some(image)) {
+        fill(spec, "image", || image);
+    }
     fill(spec, "user", || Value::Object(Map::new()));
     let shell = || json!(context.catalogue.default_shell());
     fill(&mut spec["user"], "shell", || before("/user/shell").unwrap_or_else(shell));

@@ -64,7 +64,6 @@ pub fn advance(
             next.state = InstallState::Succeeded;
             next.percent = 100;
             next.error = None;
-            next.seconds_left = None;
             next.ended_at = Some(now);
         }
         Some(Said::Running) if waited < subject.timeout => {
@@ -158,7 +157,6 @@ fn fail(next: &mut InstallStatus, error: InstallError, now: Timestamp) {
         next.ended_at = Some(now);
     }
     next.state = InstallState::Failed;
-    next.seconds_left = None;
     next.error = Some(error);
 }
 

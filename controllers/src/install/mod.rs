@@ -18,7 +18,7 @@ mod readiness;
 mod recovery;
 
 pub use advance::{Look, ProgressSeen, SILENCE, Subject, advance};
-pub use estimate::{RUNS_NEEDED, remember, seconds_left};
+pub use estimate::{RUNS_NEEDED, record, remember, run, usual_seconds};
 pub use readiness::{GuestVerdict, guest_ready};
 pub use recovery::{Recovery, recovery, resumed};
 

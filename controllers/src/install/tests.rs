@@ -163,27 +163,33 @@ fn the_time_left_is_told_once_five_runs_of_the_kind_are_known() {
         ended_at: Some(at(seconds)),
         ..InstallStatus::default()
     };
-    let running = InstallStatus {
-        state: InstallState::Running,
-        started_at: Some(at(0)),
-        ..InstallStatus::default()
+    let of = |generation: i64, size: &str, seconds: i64| {
+        run(generation, size, &ended(seconds)).expect("it succeeded")
     };
     let mut runs = Vec::new();
     for seconds in [100, 300, 200, 250] {
-        assert!(remember(&mut runs, 3, "vps-10", &ended(seconds)));
+        remember(&mut runs, of(3, "vps-10", seconds));
     }
-    assert!(remember(&mut runs, 2, "vps-10", &ended(900)), "another version");
-    assert!(remember(&mut runs, 3, "vps-20", &ended(900)), "another size");
-    let left = |runs: &[_], now: i64| seconds_left(runs, 3, "vps-10", &running, at(now));
-    assert_eq!(left(&runs, 50), None, "four are too few");
+    remember(&mut runs, of(2, "vps-10", 900));
+    remember(&mut runs, of(3, "vps-20", 900));
+    assert_eq!(usual_seconds(&runs, 3, "vps-10"), None, "four are too few");
+    remember(&mut runs, of(3, "vps-10", 220));
+    assert_eq!(usual_seconds(&runs, 3, "vps-10"), Some(220), "the median of these");
+
     let resumed = InstallStatus { recoveries: 1, ..ended(5000) };
-    assert!(!remember(&mut runs, 3, "vps-10", &resumed), "no usual run");
-    assert!(!remember(&mut runs, 3, "vps-10", &running));
-    assert!(remember(&mut runs, 3, "vps-10", &ended(220)));
-    assert_eq!(left(&runs, 50), Some(170), "the median is 220");
-    assert_eq!(left(&runs, 221), None, "longer than usual");
+    assert_eq!(run(3, "vps-10", &resumed), None, "no usual run");
+    let running = InstallStatus {
+        state: InstallState::Running,
+        started_at: Some(at(0)),
+        usual_seconds: Some(220),
+        ..InstallStatus::default()
+    };
+    assert_eq!(run(3, "vps-10", &running), None);
+    assert_eq!(running.seconds_left(at(50)), Some(170));
+    assert_eq!(running.seconds_left(at(221)), None, "longer than usual");
+    assert_eq!(ended(5).seconds_left(at(1)), None);
     for _ in 0..RUNS_KEPT {
-        remember(&mut runs, 4, "vps-10", &ended(10));
+        remember(&mut runs, of(4, "vps-10", 10));
     }
     assert_eq!(runs.len(), RUNS_KEPT);
 }

@@ -41,8 +41,10 @@ pub const USER_LOG_PATH: &str = "/home/dev/installation-progress.log";
 /// What cloud-init and the commands it ran printed.
 pub const CLOUD_INIT_LOG_PATH: &str = "/var/log/cloud-init-output.log";
 
-/// Starts the installer again where it stopped; run as root. Steps that are done are not repeated.
-pub const RESUME_COMMAND: [&str; 3] = ["systemctl", "restart", "devpocket-install.service"];
+/// Starts the installer again where it stopped, and does not wait for it; run as `dev`. Steps that
+/// are done are not repeated.
+pub const RESUME_COMMAND: [&str; 6] =
+    ["sudo", "-n", "systemctl", "restart", "devpocket-install.service", "--no-block"];
 
 /// Most lines of output an error or a progress file keeps.
 pub const LAST_LINES: usize = 20;
@@ -74,9 +76,9 @@ pub struct InstallStatus {
     /// When it succeeded or failed, by the server's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
-    /// About how long it still takes, in seconds; told once five runs of this kind are known.
+    /// How long installations of this kind usually take, in seconds; known once there were five.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub seconds_left: Option<u32>,
+    pub usual_seconds: Option<u32>,
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<InstallError>,
@@ -89,6 +91,18 @@ pub struct InstallStatus {
     /// How often it was taken up again after a failure.
     #[serde(default, skip_serializing_if = "is_default")]
     pub recoveries: u32,
+}
+
+impl InstallStatus {
+    /// About how long it still takes, in seconds. `None` if that is not known, and once it takes
+    /// longer than usual.
+    #[must_use]
+    pub fn seconds_left(&self, now: Timestamp) -> Option<u32> {
+        let open = matches!(self.state, InstallState::Waiting | InstallState::Running);
+        let usual = i64::from(self.usual_seconds.filter(|_| open)?);
+        let passed = now.duration_since(self.started_at?).as_secs().max(0);
+        u32::try_from(usual - passed).ok().filter(|left| *left > 0)
+    }
 }
 
 /// Where an installation stands.
