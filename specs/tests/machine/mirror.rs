@@ -45,7 +45,7 @@ impl Mirror {
         let mut lines = BufReader::new(stream.try_clone().ok()?).lines();
         let request = lines.next()?.ok()?;
         let path = request.split(' ').nth(1)?.trim_start_matches('/').replace("%2f", "/");
-        while lines.next()?.ok()? != "" {}
+        while !lines.next()?.ok()?.is_empty() {}
         let (code, body) = match self.is_failing(&path) {
             true => ("503 Service Unavailable", Vec::new()),
             false => match file(&path) {
