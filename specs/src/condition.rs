@@ -56,6 +56,21 @@ pub fn set(conditions: &mut Vec<Condition>, mut next: Condition) {
     }
 }
 
+/// Whether the condition of that type says this already, so that setting it would change nothing.
+pub fn says(
+    conditions: &[Condition],
+    r#type: &str,
+    (status, reason, message): (ConditionStatus, &str, &str),
+    observed_generation: Option<i64>,
+) -> bool {
+    find(conditions, r#type).is_some_and(|current| {
+        current.status == status
+            && current.observed_generation == observed_generation
+            && current.reason == reason
+            && current.message == message
+    })
+}
+
 /// Removes the condition of that type.
 pub fn remove(conditions: &mut Vec<Condition>, r#type: &str) {
     conditions.retain(|c| c.r#type != r#type);

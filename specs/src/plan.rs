@@ -163,14 +163,12 @@ pub fn hash(steps: &[Step]) -> String {
         hasher.update(step.fingerprint.as_deref().unwrap_or("").as_bytes());
         hasher.update([0xff]);
     }
-    hex(&hasher.finalize())[..12].to_owned()
+    hex(&hasher.finalize()[..6])
 }
 
 /// Lower-case hex.
 pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    const DIGITS: [u8; 16] = *b"0123456789abcdef";
+    let digit = |value: u8| char::from(DIGITS[usize::from(value)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }

@@ -51,7 +51,9 @@ pub(super) fn is_lost(world: &World<'_>, machine: &Machine) -> bool {
 
 /// The order was refused outright. It is not sent again by itself.
 pub(super) fn is_refused(world: &World<'_>, machine: &Machine) -> bool {
+    if machine.status.instance_id.is_some() {
+        return false;
+    }
     let mut operations = world.operations_of(machine).into_iter().rev();
-    let last = operations.find(|o| o.spec.verb == Verb::Purchase);
-    machine.status.instance_id.is_none() && last.is_some_and(refused_outright)
+    operations.find(|o| o.spec.verb == Verb::Purchase).is_some_and(refused_outright)
 }

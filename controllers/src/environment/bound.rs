@@ -157,13 +157,23 @@ fn usable(draft: &mut Draft<'_, '_>, bound: &Bound<'_>) {
 fn mirror(draft: &mut Draft<'_, '_>, bound: &Bound<'_>) {
     let machine = bound.machine;
     let status = &mut draft.status;
-    status.machine = Some(BoundMachine {
-        name: machine.metadata.name.clone(),
-        instance_id: machine.status.instance_id,
-        instance_name: machine.status.instance_name.clone(),
-        address: machine.status.seen.as_ref().and_then(|s| s.address.clone()),
-        since: machine.spec.claim.as_ref().map(|c| c.at),
-    });
+    let address = machine.status.seen.as_ref().and_then(|s| s.address.as_ref());
+    let since = machine.spec.claim.as_ref().map(|c| c.at);
+    let same = |known: &BoundMachine| {
+        known.name == machine.metadata.name
+            && known.instance_id == machine.status.instance_id
+            && known.instance_name == machine.status.instance_name
+            && (known.address.as_ref(), known.since) == (address, since)
+    };
+    if !status.machine.as_ref().is_some_and(same) {
+        status.machine = Some(BoundMachine {
+            name: machine.metadata.name.clone(),
+            instance_id: machine.status.instance_id,
+            instance_name: machine.status.instance_name.clone(),
+            address: address.cloned(),
+            since,
+        });
+    }
     if let Some(order) = &machine.spec.order {
         status.cost = Some(Cost {
             monthly: order.price.clone(),

@@ -28,7 +28,7 @@ pub(super) fn plan(draft: &mut Draft<'_, '_>, bound: &Bound<'_>) {
     let phase = Phase::Error;
     let lost = draft.report.lost.clone();
     let says = lost.unwrap_or_else(|| Says::no("PurchaseRefused", refusal(bound)));
-    draft.report.not_ready(phase, &says.reason, says.message);
+    draft.report.not_ready(phase, says.reason, says.message);
 }
 
 fn lost(draft: &mut Draft<'_, '_>, bound: &Bound<'_>, called: &str) {
@@ -112,7 +112,7 @@ pub(super) fn other_than_ordered(draft: &mut Draft<'_, '_>, bound: &Bound<'_>) {
         order.region
     );
     let reason = codes::reason(codes::NOT_AS_ORDERED);
-    draft.report.other = Some(Says::yes(&reason, message));
+    draft.report.other = Some(Says::yes(reason, message));
 }
 
 /// Reinstalled outside: the disk is not the one that was installed. It stays so until an install

@@ -70,7 +70,7 @@ pub(super) fn describe(draft: &mut Draft<'_, '_>, bound: &Bound<'_>, seen: &Seen
         && report.ready.as_ref().is_some_and(|r| r.status == condition::ConditionStatus::True)
     {
         report.ready = Some(Says::no("DiskReplaced", replaced.message.clone()));
-        report.message.clone_from(&replaced.message);
+        report.message = replaced.message.to_string();
     }
 }
 

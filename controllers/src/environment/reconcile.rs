@@ -55,9 +55,9 @@ pub struct EnvironmentReconciler {
 }
 
 impl Reconciler for EnvironmentReconciler {
-    type Key = Key;
+    type Key = Arc<Key>;
 
-    async fn reconcile(&self, key: &Key) -> Outcome {
+    async fn reconcile(&self, key: &Arc<Key>) -> Outcome {
         match self.pass(key).await {
             Ok(outcome) => outcome,
             Err(error) if error.is_fenced() => Outcome::Terminal("the term is over".into()),

@@ -1,6 +1,8 @@
 //! How a decision reads in the status: phase, message and conditions. Nothing in here moves with
 //! the clock alone, so that a pass without news writes nothing.
 
+use std::borrow::Cow;
+
 use devpocket_specs::condition::{self, Condition, ConditionStatus};
 use devpocket_specs::environment::{EnvironmentStatus, Phase, conditions};
 use devpocket_specs::plan::{Hold, StandstillKind};
@@ -12,20 +14,27 @@ use crate::guard::{account_hold, codes, sight_hold};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Says {
     pub status: ConditionStatus,
-    pub reason: String,
-    pub message: String,
+    pub reason: Cow<'static, str>,
+    pub message: Cow<'static, str>,
 }
 
 impl Says {
-    pub fn new(status: ConditionStatus, reason: &str, message: impl Into<String>) -> Says {
-        Says { status, reason: reason.to_owned(), message: message.into() }
+    pub fn new(
+        status: ConditionStatus,
+        reason: impl Into<Cow<'static, str>>,
+        message: impl Into<Cow<'static, str>>,
+    ) -> Says {
+        Says { status, reason: reason.into(), message: message.into() }
     }
 
-    pub fn yes(reason: &str, message: impl Into<String>) -> Says {
+    pub fn yes(
+        reason: impl Into<Cow<'static, str>>,
+        message: impl Into<Cow<'static, str>>,
+    ) -> Says {
         Says::new(ConditionStatus::True, reason, message)
     }
 
-    pub fn no(reason: &str, message: impl Into<String>) -> Says {
+    pub fn no(reason: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Says {
         Says::new(ConditionStatus::False, reason, message)
     }
 }
@@ -51,7 +60,12 @@ pub(super) struct Report {
 
 impl Report {
     /// Not ready, for a reason; the message is both the environment's and the condition's.
-    pub fn not_ready(&mut self, phase: Phase, reason: &str, message: impl Into<String>) {
+    pub fn not_ready(
+        &mut self,
+        phase: Phase,
+        reason: impl Into<Cow<'static, str>>,
+        message: impl Into<String>,
+    ) {
         let message = message.into();
         self.phase = Some(phase);
         self.ready = Some(Says::no(reason, message.clone()));
@@ -101,7 +115,7 @@ pub(super) fn write(
 }
 
 fn told(hold: &Hold) -> Says {
-    Says::yes(&codes::reason(&hold.code), hold.message.clone())
+    Says::yes(codes::reason(&hold.code), hold.message.clone())
 }
 
 /// A hold explains a missing readiness better than the state of the machine does.
@@ -109,7 +123,7 @@ fn ready(report: &Report, holds: &[Hold]) -> Option<Says> {
     let ready = report.ready.clone()?;
     match holds.first() {
         Some(hold) if ready.status != ConditionStatus::True => {
-            Some(Says { reason: codes::reason(&hold.code), message: hold.message.clone(), ..ready })
+            Some(Says::new(ready.status, codes::reason(&hold.code), hold.message.clone()))
         }
         _ => Some(ready),
     }
@@ -151,15 +165,20 @@ fn optional(world: &World<'_>, status: &mut EnvironmentStatus, name: &str, says:
 
 fn put(world: &World<'_>, status: &mut EnvironmentStatus, name: &str, says: Says) {
     let generation = world.environment.metadata.generation;
+    let generation = (generation > 0).then_some(generation);
+    let words = (says.status, &*says.reason, &*says.message);
+    if condition::says(&status.conditions, name, words, generation) {
+        return;
+    }
     condition::set(
         &mut status.conditions,
         Condition {
             r#type: name.to_owned(),
             status: says.status,
-            reason: says.reason,
-            message: says.message,
+            reason: says.reason.into_owned(),
+            message: says.message.into_owned(),
             last_transition_time: world.now,
-            observed_generation: (generation > 0).then_some(generation),
+            observed_generation: generation,
         },
     );
 }

@@ -83,6 +83,6 @@ fn held(draft: &mut Draft<'_, '_>, bound: &Bound<'_>, state: MachineState, word:
         );
         (Phase::Error, hold)
     };
-    draft.report.not_ready(phase, &codes::reason(&hold.code), hold.message.clone());
+    draft.report.not_ready(phase, codes::reason(&hold.code), hold.message.clone());
     draft.hold(hold);
 }

@@ -4,7 +4,8 @@
 //! environments does not look at a million pairs. Any process with a copy of the records can make
 //! one: the leader's controllers, an API replica answering `plan`, a test.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -33,6 +34,8 @@ pub struct Records {
     pub templates: Vec<Arc<Template>>,
 }
 
+type ByEnvironment = HashMap<Uuid, Vec<usize>, BuildHasherDefault<DefaultHasher>>;
+
 /// The records, indexed.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
@@ -40,8 +43,8 @@ pub struct Snapshot {
     installation: Option<Arc<Installation>>,
     machines: Vec<Arc<Machine>>,
     /// Places in `machines`, by the environment they are claimed by, were ordered for or released
-    /// from.
-    by_environment: BTreeMap<Uuid, Vec<usize>>,
+    /// from. Never gone through, and hashed alike in every run.
+    by_environment: ByEnvironment,
     /// Places in `machines` that may be claimed.
     pool: Vec<usize>,
     templates: BTreeMap<String, Arc<Template>>,
@@ -72,7 +75,7 @@ impl Snapshot {
     pub fn new(catalogue: Arc<Catalogue>, records: Records) -> Snapshot {
         let Records { installation, machines, operations, templates } = records;
         let ledger = Ledger::of(&machines, &operations);
-        let mut by_environment: BTreeMap<Uuid, Vec<usize>> = BTreeMap::new();
+        let mut by_environment = ByEnvironment::default();
         let mut pool = Vec::new();
         for (place, machine) in machines.iter().enumerate() {
             let spec = &machine.spec;

@@ -1,7 +1,8 @@
 //! What the brakes count: purchases, ends of machines, and calls per machine, taken from the
 //! records once so that many questions can be asked cheaply.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -28,7 +29,8 @@ pub struct Ledger {
     pub(super) releases: Vec<(String, Timestamp)>,
     pub(super) unordered: Vec<Unordered>,
     pub(super) managed: usize,
-    by_machine: BTreeMap<String, Vec<Arc<Operation>>>,
+    /// Never gone through, and hashed alike in every run.
+    by_machine: HashMap<String, Vec<Arc<Operation>>, BuildHasherDefault<DefaultHasher>>,
 }
 
 impl Ledger {

@@ -30,9 +30,9 @@ pub struct MachineReconciler {
 }
 
 impl Reconciler for MachineReconciler {
-    type Key = Key;
+    type Key = Arc<Key>;
 
-    async fn reconcile(&self, key: &Key) -> Outcome {
+    async fn reconcile(&self, key: &Arc<Key>) -> Outcome {
         match self.step(key).await {
             Ok(outcome) => outcome,
             Err(error) if error.is_fenced() => Outcome::Terminal("the term is over".into()),

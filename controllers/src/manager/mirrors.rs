@@ -62,6 +62,16 @@ impl Mirrors {
         join(own, join(rest, self.templates.reached(revision))).await;
     }
 
+    /// Whether every kind has reached the revision.
+    pub fn have_reached(&self, revision: Revision) -> bool {
+        let reached = |now: Option<Revision>| now.is_some_and(|now| now >= revision);
+        reached(self.environments.revision())
+            && reached(self.machines.revision())
+            && reached(self.operations.revision())
+            && reached(self.installations.revision())
+            && reached(self.templates.revision())
+    }
+
     /// The one Installation, once there is one.
     pub fn installation(&self) -> Option<Arc<Installation>> {
         self.installations.get(&installation_key())

@@ -22,7 +22,7 @@ use crate::runtime::{Change, Outcome, Priority, Workqueue};
 /// What changed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Trigger {
-    Record(Key),
+    Record(Arc<Key>),
     /// A list of the account is in, and nothing else changed.
     Sweep,
     /// Limits, holds or conditions of the account changed.
@@ -32,9 +32,9 @@ pub enum Trigger {
 /// The queues of one term.
 #[derive(Clone)]
 pub struct Queues {
-    pub environments: Workqueue<Key>,
-    pub machines: Workqueue<Key>,
-    pub operations: Workqueue<Key>,
+    pub environments: Workqueue<Arc<Key>>,
+    pub machines: Workqueue<Arc<Key>>,
+    pub operations: Workqueue<Arc<Key>>,
     pub triggers: Workqueue<Trigger>,
 }
 
@@ -43,7 +43,7 @@ pub fn subscribe(mirrors: &Mirrors, queues: &Queues) {
     let to = queues.clone();
     mirrors.environments.on_change(move |change| {
         if let Some(environment) = change.object().filter(|_| !change.is_status_only()) {
-            to.environments.add(environment.key(), change.priority());
+            to.environments.add(Arc::new(environment.key()), change.priority());
         }
     });
     let to = queues.clone();
@@ -53,8 +53,9 @@ pub fn subscribe(mirrors: &Mirrors, queues: &Queues) {
         if let Some(operation) = change.object() {
             let priority =
                 if operation.spec.by_person { Priority::High } else { change.priority() };
-            to.operations.add(operation.key(), priority);
-            to.triggers.add(Trigger::Record(operation.key()), priority);
+            let key = Arc::new(operation.key());
+            to.operations.add(key.clone(), priority);
+            to.triggers.add(Trigger::Record(key), priority);
         }
     });
     let to = queues.triggers.clone();
@@ -65,18 +66,19 @@ pub fn subscribe(mirrors: &Mirrors, queues: &Queues) {
     let to = queues.triggers.clone();
     mirrors.templates.on_change(move |change| {
         if let Some(template) = change.object() {
-            to.add(Trigger::Record(template.key()), Priority::Low);
+            to.add(Trigger::Record(Arc::new(template.key())), Priority::Low);
         }
     });
 }
 
 fn machine_changed(queues: &Queues, change: &Change<Machine>) {
     let Some(machine) = change.object() else { return };
-    queues.machines.add(machine.key(), change.priority());
-    queues.triggers.add(Trigger::Record(machine.key()), change.priority());
+    let key = Arc::new(machine.key());
+    queues.machines.add(key.clone(), change.priority());
+    queues.triggers.add(Trigger::Record(key), change.priority());
     for record in [&change.old, &change.new].into_iter().flatten() {
         if let Some(claim) = &record.spec.claim {
-            queues.environments.add(claimant(claim), change.priority());
+            queues.environments.add(Arc::new(claimant(claim)), change.priority());
         }
     }
 }
@@ -117,10 +119,11 @@ fn record(mirrors: &Mirrors, queues: &Queues, key: &Key, priority: Priority) {
         }
         Kind::Operation => {
             let Some(operation) = mirrors.operations.get(key) else { return };
-            queues.machines.add(machine_key(&operation.spec.machine), priority);
+            queues.machines.add(Arc::new(machine_key(&operation.spec.machine)), priority);
             if let Some(environment) = &operation.spec.environment {
                 let (namespace, name) = (&environment.namespace, &environment.name);
-                queues.environments.add(Key::new(Kind::Environment, namespace, name), priority);
+                let key = Key::new(Kind::Environment, namespace, name);
+                queues.environments.add(Arc::new(key), priority);
             }
             if !operation.status.phase.is_open() {
                 open_operations(mirrors, queues, &operation.spec.machine, priority);
@@ -129,7 +132,7 @@ fn record(mirrors: &Mirrors, queues: &Queues, key: &Key, priority: Priority) {
         Kind::Template => {
             for environment in mirrors.environments.list() {
                 if template_name(&environment).is_some_and(|(name, _)| name == key.name) {
-                    queues.environments.add(environment.key(), priority);
+                    queues.environments.add(Arc::new(environment.key()), priority);
                 }
             }
         }
@@ -140,7 +143,7 @@ fn record(mirrors: &Mirrors, queues: &Queues, key: &Key, priority: Priority) {
 fn open_operations(mirrors: &Mirrors, queues: &Queues, machine: &str, priority: Priority) {
     for operation in mirrors.operations_on(machine) {
         if operation.status.phase.is_open() {
-            queues.operations.add(operation.key(), priority);
+            queues.operations.add(Arc::new(operation.key()), priority);
         }
     }
 }
@@ -149,7 +152,7 @@ fn open_operations(mirrors: &Mirrors, queues: &Queues, machine: &str, priority: 
 fn stranger(mirrors: &Mirrors, queues: &Queues, stranger: &Machine, priority: Priority) {
     let Some(seen) = &stranger.status.seen else { return };
     for token in token::tokens(&seen.display_name) {
-        queues.machines.add(machine_key(&token.machine), priority);
+        queues.machines.add(Arc::new(machine_key(&token.machine)), priority);
         open_operations(mirrors, queues, &token.machine, priority);
     }
 }
@@ -159,18 +162,18 @@ fn stranger(mirrors: &Mirrors, queues: &Queues, stranger: &Machine, priority: Pr
 fn sweep(mirrors: &Mirrors, queues: &Queues) {
     for operation in mirrors.operations.list() {
         if operation.status.phase.is_open() {
-            queues.operations.add(operation.key(), Priority::Low);
+            queues.operations.add(Arc::new(operation.key()), Priority::Low);
         }
     }
     for machine in mirrors.machines.list() {
         let waits = machine.status.instance_id.is_none() || machine.spec.release.is_some();
         if machine.spec.managed && waits {
-            queues.machines.add(machine.key(), Priority::Low);
+            queues.machines.add(Arc::new(machine.key()), Priority::Low);
         }
     }
     for environment in mirrors.environments.list() {
         if !is_at_rest(&environment) {
-            queues.environments.add(environment.key(), Priority::Low);
+            queues.environments.add(Arc::new(environment.key()), Priority::Low);
         }
     }
 }
@@ -186,14 +189,14 @@ fn is_at_rest(environment: &Environment) -> bool {
 
 /// Everything there is, behind everything that somebody waits for.
 pub fn everything(mirrors: &Mirrors, queues: &Queues) {
-    for environment in mirrors.environments.list() {
-        queues.environments.add(environment.key(), Priority::Low);
+    for key in mirrors.environments.keys() {
+        queues.environments.add(key, Priority::Low);
     }
-    for machine in mirrors.machines.list() {
-        queues.machines.add(machine.key(), Priority::Low);
+    for key in mirrors.machines.keys() {
+        queues.machines.add(key, Priority::Low);
     }
     let open = |operation: &Arc<Operation>| operation.status.phase.is_open();
     for operation in mirrors.operations.list().into_iter().filter(open) {
-        queues.operations.add(operation.key(), Priority::Low);
+        queues.operations.add(Arc::new(operation.key()), Priority::Low);
     }
 }

@@ -172,6 +172,11 @@ impl<T: Resource> Reflector<T> {
         self.read().values().cloned().collect()
     }
 
+    /// The keys of all objects, in order; cheap to hand on.
+    pub fn keys(&self) -> Vec<Arc<Key>> {
+        self.read().keys().cloned().collect()
+    }
+
     /// The objects of a group, by namespace and name, without looking at the others.
     pub fn list_group(&self, group: &str) -> Vec<Arc<T>> {
         self.read().group(group).cloned().collect()
@@ -265,7 +270,7 @@ impl<T: Resource> Reflector<T> {
         let previous = std::mem::replace(&mut *self.write(), next);
         {
             let now = self.read();
-            let gone = previous.into_iter().filter(|(key, _)| now.get(key).is_none());
+            let gone = previous.into_sorted().into_iter().filter(|(key, _)| now.get(key).is_none());
             changes.extend(gone.filter_map(|(_, mirrored)| {
                 mirrored.value.map(|old| Change { old: Some(old), new: None, listed: true })
             }));

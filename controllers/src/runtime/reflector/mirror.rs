@@ -1,6 +1,5 @@
 //! What a reflector holds.
 
-use std::collections::btree_map::IntoIter;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
@@ -19,21 +18,31 @@ pub(super) struct Mirrored<T> {
     pub value: Option<Arc<T>>,
 }
 
-/// Never gone through, and hashed alike in every run.
-type Groups<T> = HashMap<String, BTreeMap<Key, Arc<T>>, BuildHasherDefault<DefaultHasher>>;
+/// Never gone through as it lies, and hashed alike in every run.
+type Hashed<K, V> = HashMap<K, V, BuildHasherDefault<DefaultHasher>>;
+/// Objects that could be read, in order.
+type Ordered<T> = BTreeMap<Arc<Key>, Arc<T>>;
 
 pub(super) struct Mirror<T> {
-    objects: BTreeMap<Key, Mirrored<T>>,
+    /// To find one: comparing names along a tree costs more than the rest of a look.
+    objects: Hashed<Arc<Key>, Mirrored<T>>,
+    ordered: Ordered<T>,
     unreadable: BTreeSet<Key>,
     group: Group<T>,
-    groups: Groups<T>,
+    groups: Hashed<String, Ordered<T>>,
     version: u64,
 }
 
 impl<T: Resource> Mirror<T> {
     pub fn new(group: Group<T>) -> Mirror<T> {
-        let (objects, unreadable, groups) = (BTreeMap::new(), BTreeSet::new(), Groups::default());
-        Mirror { objects, unreadable, group, groups, version: 0 }
+        Mirror {
+            objects: Hashed::default(),
+            ordered: BTreeMap::new(),
+            unreadable: BTreeSet::new(),
+            group,
+            groups: Hashed::default(),
+            version: 0,
+        }
     }
 
     /// An empty one to take this one's place.
@@ -50,13 +59,17 @@ impl<T: Resource> Mirror<T> {
     }
 
     pub fn values(&self) -> impl Iterator<Item = &Arc<T>> {
-        self.objects.values().filter_map(|mirrored| mirrored.value.as_ref())
+        self.ordered.values()
+    }
+
+    pub fn keys(&self) -> impl Iterator<Item = &Arc<Key>> {
+        self.ordered.keys()
     }
 
     pub fn inside(&self, namespace: &str) -> impl Iterator<Item = &Arc<T>> {
         let from = Key::new(T::KIND, namespace, "");
-        let inside = self.objects.range(from..).take_while(move |(k, _)| k.namespace == namespace);
-        inside.filter_map(|(_, mirrored)| mirrored.value.as_ref())
+        let inside = self.ordered.range::<Key, _>(from..);
+        inside.take_while(move |(key, _)| key.namespace == namespace).map(|(_, value)| value)
     }
 
     pub fn group(&self, group: &str) -> impl Iterator<Item = &Arc<T>> {
@@ -74,11 +87,13 @@ impl<T: Resource> Mirror<T> {
     /// Adds an object that is not here.
     pub fn insert(&mut self, key: Key, mirrored: Mirrored<T>) {
         self.version += 1;
-        if let Some(value) = &mirrored.value
-            && let Some(group) = (self.group)(value)
-        {
-            let group = self.groups.entry(group.to_owned()).or_default();
-            group.insert(key.clone(), value.clone());
+        let key = Arc::new(key);
+        if let Some(value) = &mirrored.value {
+            self.ordered.insert(key.clone(), value.clone());
+            if let Some(group) = (self.group)(value) {
+                let group = self.groups.entry(group.to_owned()).or_default();
+                group.insert(key.clone(), value.clone());
+            }
         }
         self.objects.insert(key, mirrored);
     }
@@ -88,6 +103,7 @@ impl<T: Resource> Mirror<T> {
         self.version += 1;
         self.unreadable.remove(key);
         let mirrored = self.objects.remove(key)?;
+        self.ordered.remove(key);
         if let Some(group) = mirrored.value.as_deref().and_then(self.group)
             && let Some(members) = self.groups.get_mut(group)
         {
@@ -98,13 +114,11 @@ impl<T: Resource> Mirror<T> {
         }
         Some(mirrored)
     }
-}
 
-impl<T> IntoIterator for Mirror<T> {
-    type Item = (Key, Mirrored<T>);
-    type IntoIter = IntoIter<Key, Mirrored<T>>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.objects.into_iter()
+    /// Everything, by namespace and name.
+    pub fn into_sorted(self) -> Vec<(Arc<Key>, Mirrored<T>)> {
+        let mut all: Vec<_> = self.objects.into_iter().collect();
+        all.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        all
     }
 }

@@ -207,7 +207,9 @@ impl<K: Eq + Hash + Clone> Schedule<K> {
         self.running -= 1;
         let meanwhile = std::mem::take(&mut state.wishes);
         if meanwhile.is_nothing() && again.is_none() {
-            self.tidy(key);
+            if state.is_nothing() {
+                self.keys.remove(key);
+            }
             return;
         }
         self.again -= usize::from(!meanwhile.is_nothing());
@@ -233,14 +235,9 @@ impl<K: Eq + Hash + Clone> Schedule<K> {
     pub(super) fn forget(&mut self, key: &K) {
         if let Some(state) = self.keys.get_mut(key) {
             state.failures = 0;
-            self.tidy(key);
-        }
-    }
-
-    /// Keeps nothing of a key there is nothing to keep of.
-    fn tidy(&mut self, key: &K) {
-        if self.keys.get(key).is_some_and(State::is_nothing) {
-            self.keys.remove(key);
+            if state.is_nothing() {
+                self.keys.remove(key);
+            }
         }
     }
 
