@@ -85,13 +85,26 @@ impl EnvironmentReconciler {
         };
         let snapshot = self.mirrored();
         let (decision, record) = decided(&snapshot, &environment, self.term.now());
-        if decision.writes.is_empty() && decision.status == environment.status {
-            self.tell(&environment, &decision.events).await;
+        let is_news = !decision.writes.is_empty() || decision.status != environment.status;
+        if !is_news && decision.events.is_empty() {
             return Ok(decision.requeue.map_or(Outcome::Done, Outcome::After));
         }
-        if !decision.writes.iter().any(needs_care) {
-            return self.execute(Environment::clone(&environment), decision, record).await;
-        }
+        // Boxed, so that the many passes without news do not carry the room for those with some.
+        Box::pin(async move {
+            if !is_news {
+                self.tell(&environment, &decision.events).await;
+                return Ok(decision.requeue.map_or(Outcome::Done, Outcome::After));
+            }
+            if decision.writes.iter().any(needs_care) {
+                return self.carefully(key).await;
+            }
+            self.execute(Environment::clone(&environment), decision, record).await
+        })
+        .await
+    }
+
+    /// Decides from the records as they are, one environment at a time.
+    async fn carefully(&self, key: &Key) -> Result<Outcome, ClientError> {
         let _turn = self.careful.lock().await;
         let Some(environment) = self.term.client.get::<Environment>(key).await? else {
             return Ok(Outcome::Done);

@@ -50,10 +50,15 @@ impl MachineReconciler {
     async fn step(&self, key: &Key) -> Result<Outcome, ClientError> {
         let mirrors = &self.term.mirrors;
         let Some(machine) = mirrors.machines.get(key) else { return Ok(Outcome::Done) };
-        if !self.term.is_mirrored(&*machine).await {
-            return Ok(Outcome::retry("the mirrors do not follow"));
-        }
-        let Some(machine) = mirrors.machines.get(key) else { return Ok(Outcome::Done) };
+        let machine = if self.term.is_mirrored_now(&*machine) {
+            machine
+        } else {
+            if !Box::pin(self.term.is_mirrored(&*machine)).await {
+                return Ok(Outcome::retry("the mirrors do not follow"));
+            }
+            let Some(machine) = mirrors.machines.get(key) else { return Ok(Outcome::Done) };
+            machine
+        };
         let Some(installation) = mirrors.installation() else { return Ok(Outcome::Done) };
         let operations = mirrors.operations_on(&machine.metadata.name);
         let operations: Vec<&Operation> = operations
@@ -70,7 +75,11 @@ impl MachineReconciler {
             installation: &installation,
             now: self.term.now(),
         });
-        self.take(step, &machine, &operations, &installation).await
+        if let Step::Rest { until } = step {
+            return Ok(until.map_or(Outcome::Done, |until| Outcome::After(self.term.until(until))));
+        }
+        // Boxed, so that the many looks at machines at rest do not carry the room for the others.
+        Box::pin(self.take(step, &machine, &operations, &installation)).await
     }
 
     async fn take(
@@ -80,9 +89,6 @@ impl MachineReconciler {
         operations: &[&Operation],
         installation: &Installation,
     ) -> Result<Outcome, ClientError> {
-        if let Step::Rest { until } = step {
-            return Ok(until.map_or(Outcome::Done, |until| Outcome::After(self.term.until(until))));
-        }
         let mut next = machine.clone();
         match step {
             Step::Rest { .. } => {}

@@ -42,12 +42,14 @@ impl Term {
     /// in time.
     pub async fn is_mirrored<T: Resource>(&self, record: &T) -> bool {
         let revision = record.metadata().revision().unwrap_or(0);
-        // Nearly always, and waiting is dearer than looking.
-        if self.mirrors.have_reached(revision) {
-            return true;
-        }
         let reached = self.mirrors.reached(revision);
         timeout(&**self.clock(), MIRROR_PATIENCE, reached).await.is_ok()
+    }
+
+    /// Whether the mirrors show everything up to this record already: nearly always, and looking
+    /// costs less than waiting.
+    pub fn is_mirrored_now<T: Resource>(&self, record: &T) -> bool {
+        self.mirrors.have_reached(record.metadata().revision().unwrap_or(0))
     }
 
     /// How long until `at`; nothing when it has passed.

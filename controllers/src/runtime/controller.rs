@@ -117,12 +117,13 @@ impl<R: Reconciler> Controller<R> {
     pub async fn run(self, shutdown: CancellationToken) {
         let depth = metrics::gauge!("devpocket_queue_depth", "controller" => self.name);
         let mut running = FuturesUnordered::new();
+        let mut stopping = std::pin::pin!(shutdown.cancelled());
         let mut turn = 0;
         loop {
             let free = running.len() < self.concurrency;
             tokio::select! {
                 biased;
-                () = shutdown.cancelled() => break,
+                () = &mut stopping => break,
                 Some(finished) = running.next(), if !running.is_empty() => self.finish(finished),
                 item = self.queue.get(), if free => match item {
                     Some(item) => running.push(self.attempt(item)),

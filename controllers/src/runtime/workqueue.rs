@@ -89,6 +89,14 @@ pub struct Depth {
     pub again: usize,
 }
 
+/// What there is to hand out.
+enum Next<K> {
+    Item(Item<K>),
+    /// Nothing; perhaps after this time.
+    Due(Option<Duration>),
+    ShutDown,
+}
+
 /// The queue. Clones are handles to the same one.
 pub struct Workqueue<K> {
     inner: Arc<Inner<K>>,
@@ -143,25 +151,37 @@ impl<K: Eq + Hash + Clone> Workqueue<K> {
     /// The next key, once there is one; `None` after [`Workqueue::shut_down`]. Dropping the
     /// future loses nothing.
     pub async fn get(&self) -> Option<Item<K>> {
+        // Waiting for news is not prepared for where there is no need to wait.
+        match self.pop() {
+            Next::Item(item) => return Some(item),
+            Next::ShutDown => return None,
+            Next::Due(_) => {}
+        }
         loop {
             // Registered before looking, so that whatever is added after the look wakes us.
             let mut changed = std::pin::pin!(self.inner.changed.notified());
             changed.as_mut().enable();
-            let due = {
-                let mut state = self.lock();
-                if state.shut_down {
-                    return None;
-                }
-                let now = self.inner.clock.monotonic();
-                if let Some(item) = state.schedule.pop(now) {
-                    return Some(item);
-                }
-                state.schedule.next_due().map(|at| at.saturating_sub(now))
+            let due = match self.pop() {
+                Next::Item(item) => return Some(item),
+                Next::ShutDown => return None,
+                Next::Due(due) => due,
             };
             match due {
                 Some(delay) => drop(select(changed, self.inner.clock.sleep(delay)).await),
                 None => changed.await,
             }
+        }
+    }
+
+    fn pop(&self) -> Next<K> {
+        let mut state = self.lock();
+        if state.shut_down {
+            return Next::ShutDown;
+        }
+        let now = self.inner.clock.monotonic();
+        match state.schedule.pop(now) {
+            Some(item) => Next::Item(item),
+            None => Next::Due(state.schedule.next_due().map(|at| at.saturating_sub(now))),
         }
     }
 
