@@ -79,8 +79,8 @@ impl EnvironmentReconciler {
         }
     }
 
-    async fn pass(&self, key: &Key) -> Result<Outcome, ClientError> {
-        let Some(environment) = self.term.mirrors.environments.get(key) else {
+    async fn pass(&self, key: &Arc<Key>) -> Result<Outcome, ClientError> {
+        let Some(environment) = self.term.mirrors.environments.get_shared(key) else {
             return Ok(Outcome::Done);
         };
         let snapshot = self.mirrored();

@@ -47,16 +47,16 @@ impl MachineReconciler {
         MachineReconciler { term }
     }
 
-    async fn step(&self, key: &Key) -> Result<Outcome, ClientError> {
+    async fn step(&self, key: &Arc<Key>) -> Result<Outcome, ClientError> {
         let mirrors = &self.term.mirrors;
-        let Some(machine) = mirrors.machines.get(key) else { return Ok(Outcome::Done) };
+        let Some(machine) = mirrors.machines.get_shared(key) else { return Ok(Outcome::Done) };
         let machine = if self.term.is_mirrored_now(&*machine) {
             machine
         } else {
             if !Box::pin(self.term.is_mirrored(&*machine)).await {
                 return Ok(Outcome::retry("the mirrors do not follow"));
             }
-            let Some(machine) = mirrors.machines.get(key) else { return Ok(Outcome::Done) };
+            let Some(machine) = mirrors.machines.get_shared(key) else { return Ok(Outcome::Done) };
             machine
         };
         let Some(installation) = mirrors.installation() else { return Ok(Outcome::Done) };

@@ -167,6 +167,11 @@ impl<T: Resource> Reflector<T> {
         self.read().get(key).and_then(|mirrored| mirrored.value.clone())
     }
 
+    /// The same by a key that may be one of [`Reflector::keys`]: then no name is compared.
+    pub fn get_shared(&self, key: &Arc<Key>) -> Option<Arc<T>> {
+        self.read().get_shared(key).and_then(|mirrored| mirrored.value.clone())
+    }
+
     /// All objects, by namespace and name.
     pub fn list(&self) -> Vec<Arc<T>> {
         self.read().values().cloned().collect()

@@ -58,6 +58,11 @@ impl<T: Resource> Mirror<T> {
         self.objects.get(key)
     }
 
+    /// The same by a key that may be the mirror's own: then no name is compared.
+    pub fn get_shared(&self, key: &Arc<Key>) -> Option<&Mirrored<T>> {
+        self.objects.get(key)
+    }
+
     pub fn values(&self) -> impl Iterator<Item = &Arc<T>> {
         self.ordered.values()
     }
