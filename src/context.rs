@@ -24,6 +24,9 @@ pub struct Context {
     /// Base address, such as `http://127.0.0.1:8000`.
     pub server: String,
     pub token: Sensitive,
+    /// Leads to the next token when this one has run out; of those who signed in with a password,
+    /// not of API tokens.
+    pub refresh: Option<Sensitive>,
     pub namespace: String,
     /// Certificates to trust for `https` beside those of the system, as PEM.
     pub authority: Option<String>,
@@ -55,6 +58,8 @@ struct File {
 struct Entry {
     server: String,
     token: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<String>,
     #[serde(default = "default_namespace")]
     namespace: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -117,6 +122,7 @@ impl Contexts {
             let context = Context {
                 server: entry.server,
                 token,
+                refresh: entry.refresh_token.map(Sensitive::new),
                 namespace: entry.namespace,
                 authority: entry.certificate_authority,
             };
@@ -140,6 +146,7 @@ impl Contexts {
                     let entry = Entry {
                         server: context.server.clone(),
                         token: context.token.reveal().to_owned(),
+                        refresh_token: context.refresh.as_ref().map(|t| t.reveal().to_owned()),
                         namespace: context.namespace.clone(),
                         certificate_authority: context.authority.clone(),
                     };
@@ -183,6 +190,7 @@ mod tests {
         let context = Context {
             server: "http://127.0.0.1:8000".into(),
             token: Sensitive::new("t0ken"),
+            refresh: Some(Sensitive::new("r3fresh")),
             namespace: "main".into(),
             authority: Some("-----BEGIN CERTIFICATE-----\n".into()),
         };

@@ -15,6 +15,7 @@ mod cpu;
 mod idle;
 mod latency;
 mod list;
+mod login;
 mod memory;
 mod model;
 mod objects;
@@ -30,8 +31,8 @@ mod writes;
 use table::{Row, Scale};
 
 /// What can be measured, by name.
-const FIGURES: [&str; 9] =
-    ["writes", "watch", "list", "pass", "memory", "latency", "queue", "idle", "model"];
+const FIGURES: [&str; 10] =
+    ["writes", "watch", "list", "pass", "memory", "latency", "queue", "idle", "login", "model"];
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
@@ -72,6 +73,7 @@ fn measure(name: &str, scale: Scale) -> Vec<Row> {
         "memory" => memory::measure(scale),
         "latency" => latency::measure(scale),
         "queue" => queue::measure(scale),
+        "login" => login::measure(scale),
         "model" => model::measure(scale),
         _ => idle::measure(scale),
     }

@@ -11,12 +11,23 @@
 //! - Every change writes its line of the trail in its transaction.
 
 pub mod access_token;
+pub mod admin;
+pub mod api_tokens;
+pub mod codes;
+pub mod device;
+pub mod google;
 pub mod keys;
+pub mod login;
+pub mod names;
 pub mod opaque;
 pub mod password;
+pub mod profile;
 pub mod refresh_token;
+pub mod register;
+pub mod removal;
 pub mod session;
 pub mod tickets;
+pub mod tidy;
 
 mod account;
 mod fault;
@@ -36,13 +47,15 @@ use uuid::Uuid;
 pub use account::{Account, AccountView, By, NO_TIER};
 pub use fault::{AccountError, INCORRECT};
 pub use origin::{ANONYMOUS, Origin};
+pub use register::{Draft, NewAccount, Taken};
 pub use settings::{AccountSettings, GoogleSettings, Registration};
 pub use sign_in::SignedIn;
 
 use crate::access::Credential;
 use crate::mail::Outbox;
+use google::Google;
 use known::KnownUsers;
-use password::{Hasher, PasswordError};
+use password::Hasher;
 
 /// Accounts in Postgres.
 pub struct Accounts {
@@ -53,8 +66,8 @@ pub struct Accounts {
     /// The records, as the component that makes people's namespaces.
     pub client: Client,
     pub outbox: Outbox,
-    #[expect(dead_code, reason = "asked once people register")]
     hasher: Hasher,
+    google: Option<Google>,
     known: KnownUsers,
 }
 
@@ -66,10 +79,11 @@ impl Accounts {
         settings: AccountSettings,
         client: Client,
         outbox: Outbox,
-    ) -> Result<Accounts, PasswordError> {
+    ) -> Result<Accounts, AccountError> {
         let hasher = Hasher::start(settings.cost)?;
+        let google = settings.google.clone().map(Google::new).transpose()?;
         let known = KnownUsers::default();
-        Ok(Accounts { pool, clock, ids, settings, client, outbox, hasher, known })
+        Ok(Accounts { pool, clock, ids, settings, client, outbox, hasher, google, known })
     }
 
     /// Roles, tier or standing of an account changed: in this process that counts from the next

@@ -117,7 +117,7 @@ impl Accounts {
                 .await;
         }
         let confirmed = AtomicI64::new(row.try_get("confirmed")?);
-        let user = user(&row, Credential::Session(id))?;
+        let user = self.user(&row, Credential::Session(id))?;
         Ok(Some(Known { user, digest: None, confirmed }))
     }
 
@@ -141,7 +141,7 @@ impl Accounts {
             kinds: row.try_get("kinds")?,
             namespace: row.try_get("scoped")?,
         };
-        let mut user = user(&row, Credential::ApiToken(id))?;
+        let mut user = self.user(&row, Credential::ApiToken(id))?;
         user.scope = (scope != Scope::default()).then(|| Arc::new(scope));
         let digest = Some(row.try_get("digest")?);
         Ok(Some(Known { user, digest, confirmed: AtomicI64::new(i64::MAX) }))
@@ -164,32 +164,33 @@ impl Accounts {
             tracing::warn!("that a credential was used is not noted: {error}");
         }
     }
+
+    fn user(&self, row: &PgRow, credential: Credential) -> Result<User, Error> {
+        let roles: Vec<String> = row.try_get("roles")?;
+        let roles = roles.iter().filter_map(|line| {
+            let (role, namespace) = line.split_once(' ')?;
+            Some((namespace.to_owned(), role.parse::<Role>().ok()?))
+        });
+        let mut groups = vec![AUTHENTICATED.to_owned()];
+        if row.try_get("admin")? {
+            groups.push(ADMINS.to_owned());
+        }
+        Ok(User {
+            name: row.try_get("username")?,
+            groups,
+            account: Some(row.try_get("account")?),
+            credential,
+            roles: Arc::new(roles.collect()),
+            scope: None,
+            // Where no letter can be sent nothing has to be verified.
+            verified: !self.settings.mail || row.try_get("verified")?,
+            tier: row.try_get("tier")?,
+        })
+    }
 }
 
 fn is_due(seen: Option<Timestamp>, now: Timestamp) -> bool {
     seen.is_none_or(|seen| now.duration_since(seen) >= SEEN_EVERY)
-}
-
-fn user(row: &PgRow, credential: Credential) -> Result<User, Error> {
-    let roles: Vec<String> = row.try_get("roles")?;
-    let roles = roles.iter().filter_map(|line| {
-        let (role, namespace) = line.split_once(' ')?;
-        Some((namespace.to_owned(), role.parse::<Role>().ok()?))
-    });
-    let mut groups = vec![AUTHENTICATED.to_owned()];
-    if row.try_get("admin")? {
-        groups.push(ADMINS.to_owned());
-    }
-    Ok(User {
-        name: row.try_get("username")?,
-        groups,
-        account: Some(row.try_get("account")?),
-        credential,
-        roles: Arc::new(roles.collect()),
-        scope: None,
-        verified: row.try_get("verified")?,
-        tier: row.try_get("tier")?,
-    })
 }
 
 fn unavailable(error: Error) -> AuthError {

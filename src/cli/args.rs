@@ -101,6 +101,8 @@ pub enum Command {
     Status(command::status::StatusArgs),
     Operation(command::operation::OperationArgs),
     Login(command::login::LoginArgs),
+    Token(command::token::TokenArgs),
+    Admin(command::admin::AdminArgs),
     Context(command::context::ContextArgs),
     Kubeconfig(command::kubeconfig::KubeconfigArgs),
     Schema(command::schema::SchemaArgs),

@@ -20,6 +20,7 @@ mod complete;
 mod follow;
 mod interrupt;
 mod misread;
+mod password;
 mod proposal;
 mod refusal;
 mod session;
@@ -124,6 +125,8 @@ async fn ask_server(session: &Session, command: Command) -> Outcome {
         Command::Resume(args) => command::pause::resume(session, args).await,
         Command::Status(args) => command::status::run(session, args).await,
         Command::Operation(args) => command::operation::run(session, args).await,
+        Command::Admin(args) => command::admin::run(session, args).await,
+        Command::Token(args) => command::token::run(session, args).await,
         Command::Login(args) => command::login::run(session, args).await,
         Command::Context(args) => command::context::run(session, args),
         Command::Kubeconfig(args) => command::kubeconfig::run(session, &args),

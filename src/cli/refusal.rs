@@ -43,6 +43,13 @@ pub fn report(session: &Session, error: &ApiError) -> Report {
         ApiError::SignedOut { server, with_token } => {
             signed_out(session, server, *with_token).into()
         }
+        ApiError::NotKept { problem } => {
+            Failure::new("contexts-file", "the renewed sign-in cannot be kept")
+                .exit(exit::INVALID)
+                .because(problem)
+                .so_far("nothing was changed; the sign-in is as good as before")
+                .into()
+        }
         ApiError::Foreign { server, problem } => Failure::new(
             "server-unknown",
             format!("what answers at {server} is not this DevPocket"),
@@ -122,7 +129,8 @@ fn signed_out(session: &Session, server: &str, with_token: bool) -> Failure {
         .at(session.origin())
         .because(because)
         .so_far("nothing was changed")
-        .attempt(format!("devpocket login {server} --token-file FILE"), "")
+        .attempt(format!("devpocket login {server}"), "asks for the password")
+        .attempt(format!("devpocket login {server} --token-file FILE"), "with an API token")
 }
 
 fn other_contexts(session: &Session, failure: Failure) -> Failure {

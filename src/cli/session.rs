@@ -7,7 +7,7 @@ use devpocket_specs::kind::Kind;
 use devpocket_specs::object::Key;
 use jiff::Timestamp;
 
-use super::api::{Api, ApiError, ServerTime};
+use super::api::{Api, ApiError, Renewal, ServerTime};
 use super::args::Globals;
 use super::error::{Failure, Report, exit};
 use super::output::{Ink, Output};
@@ -74,7 +74,14 @@ impl Session {
         let token = token.or_else(|| context.map(|context| context.token.clone()));
         let token = token.filter(|token| !token.is_empty());
         let authority = context.and_then(|context| context.authority.as_deref());
-        self.api_of(&server, token, authority)
+        let api = self.api_of(&server, token, authority)?;
+        let refresh = context.and_then(|context| context.refresh.clone());
+        Ok(match (&self.context, refresh) {
+            (Some(name), Some(refresh)) if self.globals.token.is_none() => {
+                api.renewing(Renewal::new(contexts_path()?, name, refresh))
+            }
+            _ => api,
+        })
     }
 
     /// A server that need not be known here.

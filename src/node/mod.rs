@@ -20,8 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::seal::{SealError, Sealer};
 use crate::access::{ByRole, TokenError, Tokens, User};
-use crate::accounts::password::PasswordError;
-use crate::accounts::{AccountSettings, Accounts, SignedIn};
+use crate::accounts::{AccountError, AccountSettings, Accounts, SignedIn};
 use crate::cache::{CacheOptions, CachedStore};
 use crate::contabo::Sensitive;
 use crate::mail::Outbox;
@@ -66,7 +65,7 @@ pub enum NodeError {
     #[error("the admin token: {0}")]
     Token(#[from] TokenError),
     #[error("accounts: {0}")]
-    Accounts(#[from] PasswordError),
+    Accounts(#[from] AccountError),
 }
 
 /// A running process.
@@ -105,7 +104,14 @@ impl Node {
             Outbox::default(),
         )?;
         let accounts = Arc::new(accounts);
+        if !accounts.settings.mail {
+            tracing::warn!(
+                "no mail is sent: addresses are not verified, and a forgotten password is set by \
+                 the link of `devpocket admin reset-link NAME`"
+            );
+        }
         let api_stop = CancellationToken::new();
+        tokio::spawn(accounts.clone().keep_tidy(api_stop.clone()));
         let address = config.server.address();
         let state = Arc::new(AppState {
             store: store.clone(),

@@ -1,9 +1,17 @@
 //! Refusals as the mobile app reads them: `detail`, `errors`, `timestamp`, `path`.
 
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use devpocket_specs::status::Status;
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
+
+use crate::server::AppState;
 
 /// One field that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -15,7 +23,7 @@ pub struct FieldProblem {
     pub code: String,
 }
 
-/// A refusal. `timestamp` and `path` are added on the way out ([`Problem::body`]).
+/// A refusal. `timestamp` and `path` are added on the way out ([`complete`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     pub code: StatusCode,
@@ -23,11 +31,13 @@ pub struct Problem {
     pub errors: Vec<FieldProblem>,
     /// Seconds, sent in the body and as `Retry-After`.
     pub retry_after: Option<u64>,
+    /// `error` of the body, where a standard has a word for it (RFC 8628).
+    pub error: Option<&'static str>,
 }
 
 impl Problem {
     pub fn new(code: StatusCode, detail: impl Into<String>) -> Problem {
-        Problem { code, detail: detail.into(), errors: Vec::new(), retry_after: None }
+        Problem { code, detail: detail.into(), errors: Vec::new(), retry_after: None, error: None }
     }
 
     pub fn not_found(detail: impl Into<String>) -> Problem {
@@ -39,21 +49,75 @@ impl Problem {
         Problem { errors, ..Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "Validation error") }
     }
 
-    fn body(&self) -> Value {
+    /// 401, with the header that says what is missing.
+    pub fn unauthorized(detail: impl Into<String>) -> Problem {
+        Problem::new(StatusCode::UNAUTHORIZED, detail)
+    }
+
+    fn body(&self, place: Option<(&str, Timestamp)>) -> Value {
         let mut body = json!({"detail": self.detail, "errors": self.errors});
         if let Some(seconds) = self.retry_after {
             body["retry_after"] = seconds.into();
         }
+        if let Some(error) = self.error {
+            body["error"] = error.into();
+        }
+        if let Some((path, now)) = place {
+            body["path"] = path.into();
+            body["timestamp"] = now.to_string().into();
+        }
         body
+    }
+
+    fn respond(&self, place: Option<(&str, Timestamp)>) -> Response {
+        let mut response = crate::server::json(self.code, &self.body(place));
+        let headers = response.headers_mut();
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.code == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut response = crate::server::json(self.code, &self.body());
-        if let Some(seconds) = self.retry_after {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-        }
+        let mut response = self.respond(None);
+        response.extensions_mut().insert(self);
         response
+    }
+}
+
+impl From<Status> for Problem {
+    fn from(status: Status) -> Problem {
+        let code = StatusCode::from_u16(status.reason.code());
+        let code = code.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let errors = status.details.causes.iter().map(|cause| FieldProblem {
+            field: cause.field.clone(),
+            message: cause.message.clone(),
+            code: cause.code.clone().unwrap_or_else(|| cause.reason.clone()),
+        });
+        Problem {
+            errors: errors.collect(),
+            retry_after: status.details.retry_after_seconds.map(u64::from),
+            ..Problem::new(code, status.message)
+        }
+    }
+}
+
+/// Adds to each refusal when and where it was.
+pub(super) async fn complete(
+    State(state): State<Arc<AppState>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let original = request.extensions().get::<axum::extract::OriginalUri>();
+    let path = original.map_or_else(|| request.uri().path(), |uri| uri.0.path()).to_owned();
+    let response = next.run(request).await;
+    match response.extensions().get::<Problem>() {
+        Some(problem) => problem.respond(Some((&path, state.clock.now()))),
+        None => response,
     }
 }

@@ -59,7 +59,7 @@ pub fn router(state: Arc<AppState>) -> Router {
         .route("/kube", any(kube))
         .route("/kube/", any(kube))
         .route("/kube/{*path}", any(kube))
-        .nest(REST_PREFIX, crate::rest::router())
+        .nest(REST_PREFIX, crate::rest::router(state.clone()))
         .fallback(nothing_here)
         .layer(from_fn_with_state(state.clone(), gate::check))
         .layer(from_fn_with_state(state.clone(), request::identify))

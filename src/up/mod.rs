@@ -215,6 +215,7 @@ impl Here<'_> {
             Context {
                 server: format!("http://{}", node.address()),
                 token: Sensitive::new(token),
+                refresh: None,
                 namespace: context::DEFAULT_NAMESPACE.into(),
                 authority: Some(self.tls.authority().to_owned()),
             },

@@ -14,6 +14,7 @@ mod doctor_faults;
 mod drain;
 mod fresh;
 mod image;
+mod people;
 mod process;
 mod proxy;
 mod restore;

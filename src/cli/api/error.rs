@@ -23,6 +23,9 @@ pub enum ApiError {
     SignedOut { server: String, with_token: bool },
     #[error("{}", status.message)]
     Refused { status: Box<Status>, code: u16, request_id: Option<String> },
+    /// New tokens could not be written down, so they were not used.
+    #[error("the renewed sign-in cannot be kept: {problem}")]
+    NotKept { problem: String },
     #[error("what answers at {server} is not this version of DevPocket: {problem}")]
     Foreign { server: String, problem: String },
 }
@@ -116,9 +119,10 @@ impl ApiError {
         match self {
             ApiError::Unreachable { .. } | ApiError::Cut { .. } => true,
             ApiError::Refused { code, .. } => matches!(code, 429 | 500 | 503 | 504),
-            ApiError::Untrusted { .. } | ApiError::SignedOut { .. } | ApiError::Foreign { .. } => {
-                false
-            }
+            ApiError::Untrusted { .. }
+            | ApiError::SignedOut { .. }
+            | ApiError::NotKept { .. }
+            | ApiError::Foreign { .. } => false,
         }
     }
 }

@@ -4,10 +4,14 @@
 //! of the first it is certain that nothing was sent.
 
 mod error;
+mod options;
 mod path;
+mod renewal;
+mod rest;
 mod time;
 mod watch;
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use devpocket_specs::decision::DecisionRecord;
@@ -20,6 +24,8 @@ use serde_json::{Value, json};
 use crate::contabo::Sensitive;
 
 pub use error::{ApiError, Doubt};
+pub use options::{Listing, WriteOptions};
+pub use renewal::Renewal;
 pub use time::ServerTime;
 pub use watch::{Change, Watcher};
 
@@ -45,19 +51,10 @@ pub const EDIT_MANAGER: &str = "devpocket-edit";
 pub struct Api {
     http: reqwest::Client,
     server: String,
-    token: Option<Sensitive>,
+    /// Shared by clones: one of them may have got a new one.
+    token: Arc<Mutex<Option<Sensitive>>>,
+    renewal: Option<Arc<Renewal>>,
     time: ServerTime,
-}
-
-/// How a write is done.
-#[derive(Clone, Debug, Default)]
-pub struct WriteOptions {
-    /// Judge, write nothing.
-    pub dry_run: bool,
-    /// Take fields over that another manager owns.
-    pub force: bool,
-    /// Hash of the plan the person saw; the server refuses if it is another one now.
-    pub plan_hash: Option<String>,
 }
 
 impl Api {
@@ -77,7 +74,17 @@ impl Api {
         let certificates = Certificate::from_pem_bundle(authority.unwrap_or_default().as_bytes());
         let http = certificates.and_then(|more| http.tls_certs_merge(more).build());
         let http = http.map_err(|error| ApiError::setup(&server, &error))?;
-        Ok(Api { http, server, token, time })
+        let token = Arc::new(Mutex::new(token));
+        Ok(Api { http, server, token, renewal: None, time })
+    }
+
+    /// A token that has run out is renewed, and what was asked is asked again.
+    pub fn renewing(self, renewal: Renewal) -> Api {
+        Api { renewal: Some(Arc::new(renewal)), ..self }
+    }
+
+    fn token(&self) -> Option<Sensitive> {
+        self.token.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The address, as the person knows it.
@@ -277,9 +284,13 @@ impl Api {
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let request = self.http.request(method, format!("{}{PREFIX}{path}", self.server));
+        self.request_to(method, &format!("{PREFIX}{path}"))
+    }
+
+    fn request_to(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.server));
         let request = request.timeout(TIMEOUT);
-        match &self.token {
+        match self.token() {
             Some(token) => request.bearer_auth(token.reveal()),
             None => request,
         }
@@ -297,9 +308,15 @@ impl Api {
 
     /// Sends; tries again only while there is no connection, when nothing can have been sent.
     async fn connect(&self, request: RequestBuilder) -> Result<reqwest::Response, ApiError> {
+        let again = self.renewal.as_ref().and_then(|_| request.try_clone());
         let response = self.connected(request).await?;
         self.time.learn(response.headers());
-        Ok(response)
+        match again {
+            Some(again) if response.status() == StatusCode::UNAUTHORIZED => {
+                Ok(self.renewed(again).await?.unwrap_or(response))
+            }
+            _ => Ok(response),
+        }
     }
 
     async fn connected(&self, request: RequestBuilder) -> Result<reqwest::Response, ApiError> {
@@ -343,7 +360,7 @@ impl Api {
         if code == StatusCode::UNAUTHORIZED {
             return Err(ApiError::SignedOut {
                 server: self.server.clone(),
-                with_token: self.token.is_some(),
+                with_token: self.token().is_some(),
             });
         }
         match serde_json::from_slice(&bytes) {
@@ -358,29 +375,6 @@ impl Api {
 
     fn foreign(&self, problem: &str) -> ApiError {
         ApiError::Foreign { server: self.server.clone(), problem: problem.to_owned() }
-    }
-}
-
-/// A list with the revision a watch can go on from.
-#[derive(Clone, Debug)]
-pub struct Listing {
-    pub items: Vec<Value>,
-    pub version: String,
-}
-
-impl WriteOptions {
-    fn query(&self) -> Vec<(&'static str, &str)> {
-        let mut query = Vec::new();
-        if self.dry_run {
-            query.push(("dryRun", "All"));
-        }
-        if self.force {
-            query.push(("force", "true"));
-        }
-        if let Some(hash) = &self.plan_hash {
-            query.push(("planHash", hash.as_str()));
-        }
-        query
     }
 }
 

@@ -1,5 +1,6 @@
 //! One file per command.
 
+pub mod admin;
 pub mod apply;
 pub mod budget;
 pub mod completion;
@@ -23,10 +24,12 @@ pub mod plan;
 pub mod power;
 pub mod regions;
 pub mod schema;
+pub mod sign_in;
 pub mod simulator;
 pub mod sizes;
 pub mod start_failure;
 pub mod status;
+pub mod token;
 pub mod undelete;
 pub mod version;
 pub mod wait;

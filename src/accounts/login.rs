@@ -1,0 +1,165 @@
+//! Signing in with a password.
+//!
+//! # Guarantees
+//! - Whether an account exists, has no password, is locked or is suspended does not show: the text
+//!   is one, the work is one hash and one transaction of the same statements in every case.
+//! - [`FAILURES`] wrong passwords within [`LOCKED`] lock the password of an account for [`LOCKED`].
+//!   It is decided after the hash, under the row's lock: of a thousand guesses sent at once the
+//!   first five count as guesses, and the others are refused even if right.
+//! - A locked account answers 401 with the text for a wrong password, not 403: another text would
+//!   tell that it exists. Sessions, API tokens and sign-in with Google are not affected, so that
+//!   whoever locks somebody out by guessing does not end their work.
+
+use jiff::{SignedDuration, Timestamp};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::account::{Account, By};
+use super::names::{self, Login};
+use super::session::{Begun, SessionTokens};
+use super::{AccountError, Accounts, Origin};
+use crate::access::trail;
+
+/// Wrong passwords that lock an account.
+pub const FAILURES: i32 = 5;
+/// For how long; also how far apart failures may lie to count together.
+pub const LOCKED: SignedDuration = SignedDuration::from_mins(15);
+/// Longest password that is compared: none is accepted when set that is near it.
+const PASSWORD_BYTES: usize = 1_024;
+
+/// Somebody who has signed in.
+pub struct LoggedIn {
+    pub account: Account,
+    pub tokens: SessionTokens,
+}
+
+impl Accounts {
+    /// Signs somebody in by user name or address.
+    pub async fn login(
+        &self,
+        name: &str,
+        password: &str,
+        origin: &Origin,
+    ) -> Result<LoggedIn, AccountError> {
+        let found = self.find_login(name).await?;
+        let hash = found.as_ref().and_then(|account| account.password_hash.clone());
+        // Nobody has a password as long as that, and whoever sends one is made to wait all the same.
+        let fits = password.len() <= PASSWORD_BYTES;
+        let password = if fits { password } else { "" };
+        let verdict = self.hasher.compare(password.to_owned(), hash.clone()).await?;
+        let matches = verdict.matches && fits;
+        let renewed = match matches && verdict.outdated {
+            true => Some(self.hasher.hash(password.to_owned()).await?),
+            false => None,
+        };
+        let id = found.as_ref().map_or(Uuid::nil(), |account| account.id);
+        let mut transaction = self.pool.begin().await?;
+        let now = self.clock.now();
+        let account = Account::lock(&mut transaction, By::Id(id)).await?;
+        let locked = account.as_ref().is_some_and(|account| is_locked(account, now));
+        // The password may have been changed while it was compared.
+        let same = account.as_ref().is_some_and(|account| account.password_hash == hash);
+        let active = account.as_ref().is_some_and(|account| account.suspended_at.is_none());
+        let Some(account) = account.filter(|_| matches && same && active && !locked) else {
+            let locks = fail(&mut transaction, id, locked, now).await?;
+            let verb = if locks { "login-locked" } else { "login-failed" };
+            let mut entry = origin.entry(verb, "account", &tried(found.as_ref()));
+            entry.account = found.as_ref().map(|account| account.id);
+            trail::record(&mut transaction, self.ids.uid(), now, &entry).await?;
+            transaction.commit().await?;
+            metrics::counter!("devpocket_sign_ins_total", "outcome" => "refused").increment(1);
+            return Err(AccountError::Incorrect);
+        };
+        if let Some(hash) = renewed {
+            sqlx::query("UPDATE accounts SET password_hash = $2 WHERE id = $1")
+                .bind(account.id)
+                .bind(hash)
+                .execute(&mut *transaction)
+                .await?;
+        }
+        let begun = self.enter(&mut transaction, &account, "password", origin).await?;
+        transaction.commit().await?;
+        self.ensure_namespace(&account).await;
+        let tokens = self.first_tokens(&account, &begun);
+        Ok(LoggedIn { account: Account { last_login_at: Some(now), ..account }, tokens })
+    }
+
+    /// Begins a session for somebody who proved who they are, and writes down that they came.
+    pub(super) async fn enter(
+        &self,
+        connection: &mut PgConnection,
+        account: &Account,
+        method: &str,
+        origin: &Origin,
+    ) -> Result<Begun, AccountError> {
+        let now = self.clock.now();
+        sqlx::query(
+            "UPDATE accounts SET failed_logins = 0, failed_at = NULL, locked_until = NULL, \
+             last_login_at = $2::text::timestamptz WHERE id = $1",
+        )
+        .bind(account.id)
+        .bind(now.to_string())
+        .execute(&mut *connection)
+        .await?;
+        let begun = self.begin_session(connection, account.id, method, origin).await?;
+        let mut entry = origin.entry("login", "session", &begun.id.to_string());
+        entry.actor.clone_from(&account.username);
+        entry.account = Some(account.id);
+        entry.after = Some(serde_json::json!({"method": method}));
+        trail::record(connection, self.ids.uid(), now, &entry).await?;
+        metrics::counter!("devpocket_sign_ins_total", "outcome" => "accepted").increment(1);
+        Ok(begun)
+    }
+
+    async fn find_login(&self, name: &str) -> Result<Option<Account>, AccountError> {
+        let mut connection = self.pool.acquire().await?;
+        Ok(match names::login(name) {
+            Login::Email(key) => Account::find(&mut connection, By::Email(&key)).await?,
+            Login::Username(name) => {
+                let key = names::username_key(&name);
+                let found = Account::find(&mut connection, By::Username(&key)).await?;
+                // A name that only looks like theirs is not theirs.
+                found.filter(|account| account.username.eq_ignore_ascii_case(&name))
+            }
+        })
+    }
+}
+
+pub(super) fn is_locked(account: &Account, now: Timestamp) -> bool {
+    account.locked_until.is_some_and(|until| until > now)
+}
+
+/// Counts a failure; whether it locks. The same statement where there is no such account.
+pub(super) async fn fail(
+    connection: &mut PgConnection,
+    id: Uuid,
+    locked: bool,
+    now: Timestamp,
+) -> Result<bool, sqlx::Error> {
+    let earliest = now.saturating_sub(LOCKED).unwrap_or(Timestamp::MIN);
+    let until = now.saturating_add(LOCKED).unwrap_or(Timestamp::MAX);
+    // A guess at a locked door does not keep it locked for longer.
+    let row: Option<(i32,)> = sqlx::query_as(
+        "UPDATE accounts SET failed_at = $2::text::timestamptz, \
+         failed_logins = CASE WHEN locked_until IS NOT NULL OR failed_at IS NULL \
+           OR failed_at < $3::text::timestamptz THEN 1 ELSE failed_logins + 1 END, \
+         locked_until = CASE WHEN locked_until IS NULL AND failed_at >= $3::text::timestamptz \
+           AND failed_logins + 1 >= $5 THEN $4::text::timestamptz END \
+         WHERE id = $1 AND NOT $6 RETURNING failed_logins",
+    )
+    .bind(id)
+    .bind(now.to_string())
+    .bind(earliest.to_string())
+    .bind(until.to_string())
+    .bind(FAILURES)
+    .bind(locked)
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.is_some_and(|(failures,)| failures >= FAILURES))
+}
+
+/// Whom the trail names. What was typed is kept only where it is an account: people type passwords
+/// into the wrong field.
+fn tried(found: Option<&Account>) -> String {
+    found.map_or_else(|| "unknown".to_owned(), |account| account.username.clone())
+}

@@ -1,0 +1,17 @@
+//! People and what they sign in with, over a real Postgres and a socket: what each endpoint
+//! promises, and what somebody may try who means no good.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod admins;
+mod devices;
+mod google;
+mod leaving;
+mod locks;
+mod passwords;
+mod sessions;
+mod sign_up;
+mod tickets;
+mod tokens;
+mod world;
