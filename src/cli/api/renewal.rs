@@ -7,6 +7,7 @@
 use std::fs::{self, File};
 use std::path::PathBuf;
 
+use futures::future::BoxFuture;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
@@ -79,17 +80,20 @@ impl Api {
         answer.map(Some).map_err(|error| ApiError::cut(&self.server, &error))
     }
 
-    /// A new access and refresh token, if the old one is still good.
-    async fn ask_anew(
-        &self,
-        refresh: &Sensitive,
-    ) -> Result<Option<(Sensitive, Sensitive)>, ApiError> {
-        let nobody = Api { token: Default::default(), renewal: None, ..self.clone() };
-        let body = json!({"refresh_token": refresh.reveal()});
-        let answer = nobody.rest_answer(Method::POST, "/auth/refresh", Some(&body));
-        let (code, _, value) = Box::pin(answer).await?;
-        let text = |value: &Value| value.as_str().map(Sensitive::new);
-        let tokens = text(&value["access_token"]).zip(text(&value["refresh_token"]));
-        Ok(tokens.filter(|_| code.is_success()))
+    /// A new access and refresh token, if the old one is still good. Boxed, since asking may lead
+    /// here again as far as the compiler knows.
+    fn ask_anew<'a>(
+        &'a self,
+        refresh: &'a Sensitive,
+    ) -> BoxFuture<'a, Result<Option<(Sensitive, Sensitive)>, ApiError>> {
+        Box::pin(async move {
+            let nobody = Api { token: Default::default(), renewal: None, ..self.clone() };
+            let body = json!({"refresh_token": refresh.reveal()});
+            let answer = nobody.rest_answer(Method::POST, "/auth/refresh", Some(&body)).await;
+            let (code, _, value) = answer?;
+            let text = |value: &Value| value.as_str().map(Sensitive::new);
+            let tokens = text(&value["access_token"]).zip(text(&value["refresh_token"]));
+            Ok(tokens.filter(|_| code.is_success()))
+        })
     }
 }
