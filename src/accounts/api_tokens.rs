@@ -96,6 +96,9 @@ impl NewApiToken {
             let message = format!("has {kind:?}; there are {}", plurals.join(", "));
             return invalid("kinds", "invalid_choice", message);
         }
+        if self.namespace.as_ref().is_some_and(|name| name.chars().any(char::is_control)) {
+            return invalid("namespace", "invalid_format", "is no name of a namespace".into());
+        }
         match self.expires_in_days {
             Some(days) if !(1..=DAYS).contains(&days) => {
                 invalid("expires_in_days", "invalid_range", format!("is from 1 to {DAYS}"))

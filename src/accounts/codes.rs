@@ -119,7 +119,8 @@ impl Accounts {
         origin: &Origin,
     ) -> Result<(), AccountError> {
         let mut transaction = self.pool.begin().await?;
-        let key = names::email_key(email.trim());
+        let Ok(email) = names::email(email) else { return Ok(()) };
+        let key = names::email_key(&email);
         let Some(account) = Account::lock(&mut transaction, By::Email(&key)).await? else {
             return Ok(());
         };

@@ -178,7 +178,9 @@ pub fn check_avatar_url(url: &str) -> Option<Fault> {
         return Some(fault(field, "max_length", format!("has at most {URL_CHARS} characters")));
     }
     let parsed = reqwest::Url::parse(url).ok();
-    let fits = parsed.is_some_and(|url| url.scheme() == "https" && url.has_host());
+    let fits = parsed.is_some_and(|parsed| {
+        parsed.scheme() == "https" && parsed.has_host() && !url.chars().any(char::is_control)
+    });
     (!fits).then(|| fault(field, "invalid_format", "is an address that begins with https://"))
 }
 
@@ -191,7 +193,8 @@ pub enum Login {
 
 /// Reads what was typed; never fails, since an account nobody can have is simply not found.
 pub fn login(text: &str) -> Login {
-    let text = text.trim();
+    // Postgres' texts hold no NUL, and no name does.
+    let text = if text.contains('\0') { "" } else { text.trim() };
     match text.contains('@') {
         true => Login::Email(email_key(text)),
         false => Login::Username(text.to_owned()),
