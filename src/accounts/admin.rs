@@ -83,7 +83,8 @@ impl Accounts {
 
     /// Accounts whose name or address holds a text, by name.
     pub async fn list(&self, holds: &str) -> Result<Vec<AccountView>, AccountError> {
-        let pattern = holds.replace('\0', "").replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+        let pattern =
+            holds.replace('\0', "").replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
         let ids: Vec<(Uuid,)> = sqlx::query_as(
             "SELECT id FROM accounts WHERE deleted_at IS NULL \
              AND (username ILIKE $1 OR email ILIKE $1) ORDER BY username_key LIMIT $2",
