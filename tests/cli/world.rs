@@ -189,6 +189,7 @@ impl World {
         let context = Context {
             server: server.to_owned(),
             token: devpocket::contabo::Sensitive::new(TOKEN),
+            refresh: None,
             namespace: "main".into(),
             authority: authority.map(str::to_owned),
         };

@@ -155,6 +155,7 @@ mod tests {
         Context {
             server: server.into(),
             token: Sensitive::new("t0ken"),
+            refresh: None,
             namespace: "main".into(),
             authority: authority.map(str::to_owned),
         }
