@@ -31,6 +31,13 @@ pub mod names {
     pub const APPLY_SET: &str = "devpocket.dev/apply-set";
     /// Annotation on a template DevPocket brought: digest of the spec it brought.
     pub const SHIPPED: &str = "devpocket.dev/shipped";
+    /// Label on a namespace made for an account or a team: `person` or `team`. With it and without
+    /// [`TIER`] nothing is bought there.
+    pub const TENANT: &str = "devpocket.dev/tenant";
+    /// Label on a namespace: name of the Tier that limits it.
+    pub const TIER: &str = "devpocket.dev/tier";
+    /// Annotation on a namespace: what people call it.
+    pub const DISPLAY_NAME: &str = "devpocket.dev/display-name";
     /// Finalizer on environments: their machine is released before the record goes.
     pub const RELEASE_FINALIZER: &str = "devpocket.dev/release";
     /// Finalizer on machines: the record stays while the instance exists or a purchase is open.

@@ -3,7 +3,9 @@
 use axum::http::StatusCode;
 use axum::response::Response;
 use devpocket_specs::catalogue::{Image, Price, Region, Size};
+use devpocket_specs::installation::{self, Installation};
 use devpocket_specs::kind::Kind;
+use devpocket_specs::object::Key;
 use devpocket_specs::status::Status;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -24,6 +26,19 @@ pub struct CatalogueView {
     pub regions: Vec<Region>,
     pub images: Vec<Image>,
     pub default_image: String,
+    /// Whose account machines are bought in. For those too who may not see the Installation: everybody
+    /// should know whether it is real money.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<CatalogueAccount>,
+}
+
+/// The account in Contabo, by what people know it by.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CatalogueAccount {
+    pub tenant: String,
+    pub customer: String,
+    pub simulated: bool,
 }
 
 /// A size, whether it is sold, for how long, and at what price where.
@@ -46,7 +61,7 @@ pub struct RegionPrice {
     pub price: Price,
 }
 
-pub(super) fn serve(state: &AppState) -> Result<Response, Status> {
+pub(super) async fn serve(state: &AppState) -> Result<Response, Status> {
     let catalogue = &state.catalogue;
     let on = state.clock.now().to_zoned(TimeZone::UTC).date();
     let prices = |size: &Size| {
@@ -74,7 +89,19 @@ pub(super) fn serve(state: &AppState) -> Result<Response, Status> {
         regions: catalogue.regions().to_vec(),
         images: catalogue.images().to_vec(),
         default_image: catalogue.default_image().to_owned(),
+        account: account(state).await?,
     };
     let value = serde_json::to_value(view).expect("the catalogue has string keys only");
     Ok(document(StatusCode::OK, &value))
+}
+
+async fn account(state: &AppState) -> Result<Option<CatalogueAccount>, Status> {
+    let key = Key::cluster(Kind::Installation, installation::NAME);
+    let Some(stored) = state.store.get(&key).await? else { return Ok(None) };
+    let account = stored.to::<Installation>().ok().and_then(|found| found.spec.account);
+    Ok(account.map(|account| CatalogueAccount {
+        tenant: account.tenant,
+        customer: account.customer,
+        simulated: account.simulated,
+    }))
 }

@@ -52,6 +52,7 @@ mod secrets;
 mod select;
 mod shape;
 mod strategic;
+mod tenancy;
 mod undelete;
 mod watch;
 mod write;
@@ -140,7 +141,7 @@ async fn answer(state: Arc<AppState>, prefix: &str, request: Request) -> Result<
         Target::SelfSubjectAccessReview => reviews::access(&call),
         Target::SelfSubjectRulesReview => reviews::rules(&call),
         Target::SelfSubjectReview => Ok(reviews::whoami(&call)),
-        Target::Catalogue => catalogue::serve(&call.state),
+        Target::Catalogue => catalogue::serve(&call.state).await,
         meta => discovery::serve(&call, &meta),
     }
 }

@@ -163,6 +163,8 @@ pub(super) async fn planned(
         machines: all(state).await?,
         operations: all(state).await?,
         templates: all(state).await?,
+        namespaces: all(state).await?,
+        tiers: all(state).await?,
     };
     let snapshot = Snapshot::new(state.catalogue.clone(), records);
     let world = snapshot.for_environment(&environment, state.clock.now());

@@ -10,7 +10,7 @@ use devpocket_specs::status::{Cause, Reason, Status};
 use devpocket_specs::template::{self, Template};
 
 use super::call::Call;
-use super::forbidden;
+use super::{forbidden, tenancy};
 use crate::access::Attributes;
 use crate::server::AppState;
 
@@ -36,6 +36,7 @@ pub(super) async fn guards(
             let mut guards = existing(state, old, object).await?;
             parameters(state, old, object).await?;
             guards.extend(unique_name(state, old, object).await?);
+            guards.extend(tenancy::guards(state, old, object).await?);
             Ok(guards)
         }
     }

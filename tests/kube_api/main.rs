@@ -20,6 +20,7 @@ mod roles;
 mod rules;
 mod secrets;
 mod server;
+mod tiers;
 mod watches;
 mod withheld;
 mod world;

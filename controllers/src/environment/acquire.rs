@@ -15,7 +15,7 @@ use super::names;
 use super::observed::{Observed, look, may_have_happened};
 use super::want::{Wanted, today, wanted};
 use super::world::{World, undelete_of};
-use crate::guard::{codes, hold};
+use crate::guard::{Wish, codes, hold};
 use crate::operation::intent;
 
 /// A machine of the pool is claimed only if this many days are left: two days before its next
@@ -134,8 +134,10 @@ fn take_back(draft: &mut Draft<'_, '_>) {
     let world = draft.world;
     let name = &world.environment.metadata.name;
     let old = undelete_of(world.environment);
+    // The annotation is anybody's to write: a machine goes back to the namespace it came from only.
+    let namespace = &world.environment.metadata.namespace;
     let released = world.machines.iter().copied().find(|m| {
-        let release = m.spec.release.as_ref();
+        let release = m.spec.release.as_ref().filter(|release| release.namespace == *namespace);
         m.spec.claim.is_none() && release.map(|r| r.uid) == old
     });
     let gone = |why: &str| {
@@ -234,7 +236,9 @@ fn claim(draft: &mut Draft<'_, '_>, need: Need<'_>, wanted: &Wanted<'_>, machine
             Some(identify(world, &step, &wanted.rendered.digest, json!({ "instead_of": of })));
     }
     let install = super::install::operation(world, &next, wanted);
-    step.hold = world.may_issue(&install).err();
+    let wish = Wish { operation: &install, size: &wanted.size.name, cost: step.monthly.as_ref() };
+    let tenant = world.may_have(&wish).err();
+    step.hold = tenant.or_else(|| world.may_issue(&install).err());
     draft.report.not_ready(
         Phase::Creating,
         "Claiming",
@@ -292,7 +296,10 @@ fn buy(draft: &mut Draft<'_, '_>, need: Need<'_>, wanted: &Wanted<'_>) {
     step.fingerprint = Some(fingerprint);
     let mut purchase = intent::planned(&machine, Verb::Purchase, step.summary.clone(), []);
     purchase.spec.spends = Some(price.due());
-    step.hold = world.may_issue(&purchase).err();
+    let due = price.due();
+    let wish = Wish { operation: &purchase, size: &wanted.size.name, cost: Some(&due) };
+    let tenant = world.may_have(&wish).err();
+    step.hold = tenant.or_else(|| world.may_issue(&purchase).err());
     draft.report.not_ready(Phase::Creating, "Ordering", format!("orders {}", wanted.words()));
     draft.step(Pending {
         event: Some(EventDraft::normal(

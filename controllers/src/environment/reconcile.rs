@@ -25,9 +25,11 @@ use devpocket_specs::installation::Installation;
 use devpocket_specs::kind::Kind;
 use devpocket_specs::machine::Machine;
 use devpocket_specs::metadata::names;
+use devpocket_specs::namespace::Namespace;
 use devpocket_specs::object::{Key, Resource};
 use devpocket_specs::operation::Operation;
 use devpocket_specs::template::Template;
+use devpocket_specs::tier::Tier;
 
 use super::world::{Records, Snapshot};
 use super::{Decision, EventDraft, RecordWrite, decide, decides, record};
@@ -42,7 +44,7 @@ use crate::store::{Guard, StoreError};
 const CONFLICT_WAIT: Duration = Duration::from_millis(20);
 
 /// The versions of the mirrors a snapshot was made of.
-type Versions = [u64; 4];
+type Versions = [u64; 6];
 
 /// Keeps environments as they are declared.
 pub struct EnvironmentReconciler {
@@ -122,6 +124,8 @@ impl EnvironmentReconciler {
             mirrors.machines.version(),
             mirrors.operations.version(),
             mirrors.templates.version(),
+            mirrors.namespaces.version(),
+            mirrors.tiers.version(),
         ];
         let mut kept = self.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((at, snapshot)) = kept.as_ref()
@@ -135,6 +139,8 @@ impl EnvironmentReconciler {
             machines: mirrors.machines.list(),
             operations: mirrors.operations.list(),
             templates: mirrors.templates.list(),
+            namespaces: mirrors.namespaces.list(),
+            tiers: mirrors.tiers.list(),
         };
         let snapshot = Arc::new(Snapshot::new(self.catalogue.clone(), records));
         *kept = Some((versions, snapshot.clone()));
@@ -150,6 +156,8 @@ impl EnvironmentReconciler {
             machines: shared(client.list::<Machine>(None).await?),
             operations: shared(client.list::<Operation>(None).await?),
             templates: shared(client.list::<Template>(None).await?),
+            namespaces: shared(client.list::<Namespace>(None).await?),
+            tiers: shared(client.list::<Tier>(None).await?),
         };
         Ok(Snapshot::new(self.catalogue.clone(), records))
     }

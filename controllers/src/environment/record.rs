@@ -28,7 +28,7 @@ use super::decision::{Decision, RecordWrite};
 use super::reconcile::told;
 use super::world::World;
 use super::{decide, facts};
-use crate::guard::Ledger;
+use crate::guard::{Ledger, Tenants};
 
 /// Whether the decision leaves anything to write, and with it a record.
 pub fn decides(environment: &Environment, decision: &Decision) -> bool {
@@ -132,8 +132,8 @@ pub fn replay(
         return Err(ReplayError::NotWhole(record.inputs_left_out));
     }
     let then = Then::read(record, find)?;
-    let (ledger, answers) =
-        (Ledger::default(), RefCell::new(VecDeque::from(record.brakes.clone())));
+    let (ledger, tenants) = (Ledger::default(), Tenants::default());
+    let answers = RefCell::new(VecDeque::from(record.brakes.clone()));
     let decision = decide(&World {
         now: record.at,
         catalogue,
@@ -143,6 +143,7 @@ pub fn replay(
         operations: then.operations.iter().map(Arc::as_ref).collect(),
         template: then.template.as_deref(),
         ledger: &ledger,
+        tenants: &tenants,
         brakes: Brakes::Remembered(&answers),
     });
     let replayed = digest_of(&decision);

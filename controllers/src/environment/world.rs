@@ -16,14 +16,16 @@ use devpocket_specs::environment::{Environment, Power};
 use devpocket_specs::installation::Installation;
 use devpocket_specs::machine::Machine;
 use devpocket_specs::metadata::names;
+use devpocket_specs::namespace::Namespace;
 use devpocket_specs::object::Resource;
 use devpocket_specs::operation::Operation;
 use devpocket_specs::plan::Hold;
 use devpocket_specs::template::Template;
+use devpocket_specs::tier::Tier;
 
 use super::brakes::Brakes;
 use super::plan::effective_power;
-use crate::guard::{GuardWorld, Ledger, may_issue, may_release};
+use crate::guard::{GuardWorld, Ledger, Tenants, Wish, may_have, may_issue, may_release};
 
 /// All records decisions may rest on.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +34,8 @@ pub struct Records {
     pub machines: Vec<Arc<Machine>>,
     pub operations: Vec<Arc<Operation>>,
     pub templates: Vec<Arc<Template>>,
+    pub namespaces: Vec<Arc<Namespace>>,
+    pub tiers: Vec<Arc<Tier>>,
 }
 
 type ByEnvironment = HashMap<Uuid, Vec<usize>, BuildHasherDefault<DefaultHasher>>;
@@ -49,6 +53,7 @@ pub struct Snapshot {
     pool: Vec<usize>,
     templates: BTreeMap<String, Arc<Template>>,
     ledger: Ledger,
+    tenants: Tenants,
 }
 
 /// Everything known that concerns one environment.
@@ -67,13 +72,16 @@ pub struct World<'a> {
     pub template: Option<&'a Template>,
     /// Counts over the whole account.
     pub ledger: &'a Ledger,
+    /// What each namespace may have.
+    pub tenants: &'a Tenants,
     /// Who answers for the brakes that count over the whole account.
     pub brakes: Brakes<'a>,
 }
 
 impl Snapshot {
     pub fn new(catalogue: Arc<Catalogue>, records: Records) -> Snapshot {
-        let Records { installation, machines, operations, templates } = records;
+        let Records { installation, machines, operations, templates, namespaces, tiers } = records;
+        let tenants = Tenants::new(namespaces, tiers);
         let ledger = Ledger::of(&machines, &operations);
         let mut by_environment = ByEnvironment::default();
         let mut pool = Vec::new();
@@ -95,12 +103,26 @@ impl Snapshot {
             }
         }
         let templates = templates.into_iter().map(|t| (t.metadata.name.clone(), t)).collect();
-        Snapshot { catalogue, installation, machines, by_environment, pool, templates, ledger }
+        Snapshot {
+            catalogue,
+            installation,
+            machines,
+            by_environment,
+            pool,
+            templates,
+            ledger,
+            tenants,
+        }
     }
 
     /// What the brakes need.
     pub fn guard(&self, now: Timestamp) -> GuardWorld<'_> {
-        GuardWorld { now, installation: self.installation.as_deref(), ledger: &self.ledger }
+        GuardWorld {
+            now,
+            installation: self.installation.as_deref(),
+            ledger: &self.ledger,
+            tenants: &self.tenants,
+        }
     }
 
     /// What concerns this environment. It need not be recorded: a plan for one that is only being
@@ -131,6 +153,7 @@ impl Snapshot {
             operations,
             template: template.map(Arc::as_ref),
             ledger: &self.ledger,
+            tenants: &self.tenants,
             brakes: Brakes::Asked,
         }
     }
@@ -138,7 +161,12 @@ impl Snapshot {
 
 impl<'a> World<'a> {
     pub fn guard(&self) -> GuardWorld<'_> {
-        GuardWorld { now: self.now, installation: self.installation, ledger: self.ledger }
+        GuardWorld {
+            now: self.now,
+            installation: self.installation,
+            ledger: self.ledger,
+            tenants: self.tenants,
+        }
     }
 
     /// Whether the brakes would let this operation be sent now.
@@ -146,6 +174,12 @@ impl<'a> World<'a> {
         let spec = &operation.spec;
         let asked = || format!("{} {}", spec.verb.word(), spec.machine);
         self.brakes.answer(asked, || may_issue(&self.guard(), operation))
+    }
+
+    /// Whether the tier lets the environment have this machine.
+    pub fn may_have(&self, wish: &Wish<'_>) -> Result<(), Hold> {
+        let asked = || format!("have {} {}", wish.operation.spec.machine, wish.size);
+        self.brakes.answer(asked, || may_have(&self.guard(), wish))
     }
 
     /// Whether the brakes would let this machine be released now.

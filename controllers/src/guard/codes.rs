@@ -5,6 +5,16 @@
 pub const BUDGET: &str = "budget";
 /// Too many purchases within the hour.
 pub const PURCHASE_RATE: &str = "purchase-rate";
+/// The namespace has as many machines as its tier allows.
+pub const QUOTA: &str = "quota";
+/// The namespace has no tier, so it may spend nothing.
+pub const NO_TIER: &str = "no-tier";
+/// The tier has other sizes only.
+pub const SIZE_NOT_IN_TIER: &str = "size-not-in-tier";
+/// The tier's purchases of this month are used up.
+pub const PURCHASE_LIMIT: &str = "purchase-limit";
+/// The tier's budget of this month does not reach.
+pub const TIER_BUDGET: &str = "tier-budget";
 /// It is not known whether Contabo sold a machine.
 pub const PURCHASE_UNDECIDED: &str = "purchase-undecided";
 /// Contabo refused the order: nothing was bought.
@@ -69,9 +79,14 @@ pub const WIPE_UNPROVED: &str = "wipe-unproved";
 pub const UNDER_WAY: &str = "under-way";
 
 /// The codes of brakes and limits, as against those of waits and faults.
-const BRAKES: [&str; 7] = [
+const BRAKES: [&str; 12] = [
     BUDGET,
     PURCHASE_RATE,
+    QUOTA,
+    NO_TIER,
+    SIZE_NOT_IN_TIER,
+    PURCHASE_LIMIT,
+    TIER_BUDGET,
     PURCHASE_UNDECIDED,
     DELETION_BUDGET,
     MUTATION_BUDGET,

@@ -29,6 +29,8 @@ pub struct Ledger {
     pub(super) releases: Vec<(String, Timestamp)>,
     pub(super) unordered: Vec<Unordered>,
     pub(super) managed: usize,
+    /// Machines an environment holds.
+    pub(super) claimed: Vec<Arc<Machine>>,
     /// Never gone through, and hashed alike in every run.
     by_machine: HashMap<String, Vec<Arc<Operation>>, BuildHasherDefault<DefaultHasher>>,
 }
@@ -59,7 +61,10 @@ impl Ledger {
         ledger
     }
 
-    fn count(&mut self, machine: &Machine) {
+    fn count(&mut self, machine: &Arc<Machine>) {
+        if machine.spec.claim.is_some() && machine.spec.managed {
+            self.claimed.push(machine.clone());
+        }
         let name = &machine.metadata.name;
         if let Some(release) = &machine.spec.release {
             self.releases.push((name.clone(), release.at));

@@ -25,6 +25,7 @@ pub mod codes;
 mod deletions;
 mod ledger;
 mod purchases;
+mod tenants;
 #[cfg(test)]
 mod tests;
 mod trust;
@@ -39,6 +40,7 @@ pub use account::{SIGHT_LIMIT, account_hold, sight_hold};
 pub use deletions::{DELETIONS_FLOOR, DELETIONS_PERCENT, may_release};
 pub use ledger::Ledger;
 pub use purchases::committed_this_month;
+pub use tenants::{Tenancy, Tenants, Wish, may_have};
 pub use trust::{Trust, VANISHED_FLOOR, VANISHED_PERCENT, trust};
 
 /// Most operations issued for one machine in any hour. A machine that needs more is not helped by
@@ -55,6 +57,8 @@ pub struct GuardWorld<'a> {
     /// The installation; without one everything is held.
     pub installation: Option<&'a Installation>,
     pub ledger: &'a Ledger,
+    /// What each namespace may have.
+    pub tenants: &'a Tenants,
 }
 
 /// Whether the operation may be sent now. For an operation that is not recorded yet (no creation
@@ -66,12 +70,21 @@ pub fn may_issue(world: &GuardWorld<'_>, operation: &Operation) -> Result<(), Ho
         sight_hold(world)?;
     }
     if verb == Verb::Purchase {
+        may_have(world, &wish(world, operation))?;
         purchases::may_buy(world, operation)?;
     }
     if ledger::ends_a_machine(operation) {
         deletions::may_end(world, operation)?;
     }
     mutation_budget(world, operation)
+}
+
+/// A purchase as its machine's record says it; one that is not recorded yet has no size here.
+fn wish<'a>(world: &GuardWorld<'a>, operation: &'a Operation) -> Wish<'a> {
+    let recorded = world.ledger.claimed.iter().find(|m| m.metadata.name == operation.spec.machine);
+    let order = recorded.and_then(|machine| machine.spec.order.as_ref());
+    let size = order.map_or("", |order| order.size.as_str());
+    Wish { operation, size, cost: operation.spec.spends.as_ref() }
 }
 
 fn mutation_budget(world: &GuardWorld<'_>, operation: &Operation) -> Result<(), Hold> {

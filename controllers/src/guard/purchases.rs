@@ -113,8 +113,7 @@ fn sum(
     let limit = world.installation?.spec.monthly_budget.as_ref()?;
     let mut total = Money::new(0, limit.currency.clone());
     for other in &world.ledger.purchases {
-        let nothing = !other.status.phase.is_open() && !happened(other);
-        if nothing || !in_month(world.now, other) || !counted(other) {
+        if !counts(other) || !in_month(world.now, other) || !counted(other) {
             continue;
         }
         total = total.checked_add(other.spec.spends.as_ref()?)?;
@@ -127,6 +126,11 @@ fn sum(
     Some(total)
 }
 
+/// Whether it spends, spent or may have spent.
+pub(super) fn counts(operation: &Operation) -> bool {
+    operation.status.phase.is_open() || happened(operation)
+}
+
 fn happened(operation: &Operation) -> bool {
     match operation.status.phase {
         OperationPhase::Succeeded => true,
@@ -136,7 +140,7 @@ fn happened(operation: &Operation) -> bool {
 }
 
 /// Open purchases count in the month that is; decided ones in the month they were sent.
-fn in_month(now: Timestamp, operation: &Operation) -> bool {
+pub(super) fn in_month(now: Timestamp, operation: &Operation) -> bool {
     if operation.status.phase.is_open() {
         return true;
     }
@@ -182,7 +186,7 @@ fn rate(world: &GuardWorld<'_>, operation: &Operation) -> Result<(), Hold> {
     })
 }
 
-fn wanted_by(operation: &Operation) -> String {
+pub(super) fn wanted_by(operation: &Operation) -> String {
     match &operation.spec.environment {
         Some(environment) => format!("env/{}", environment.name),
         None => operation.spec.machine.clone(),
@@ -193,7 +197,7 @@ fn day(at: Timestamp) -> Date {
     at.to_zoned(TimeZone::UTC).date()
 }
 
-fn next_month(now: Timestamp) -> Option<Timestamp> {
+pub(super) fn next_month(now: Timestamp) -> Option<Timestamp> {
     let first = day(now).last_of_month().tomorrow().ok()?;
     Some(first.to_zoned(TimeZone::UTC).ok()?.timestamp())
 }

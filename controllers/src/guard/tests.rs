@@ -48,7 +48,9 @@ impl Account {
         let operations: Vec<Arc<Operation>> =
             self.operations.iter().cloned().map(Arc::new).collect();
         let ledger = Ledger::of(&machines, &operations);
-        let world = GuardWorld { now, installation: Some(&self.lab.installation), ledger: &ledger };
+        let tenants = self.tenants();
+        let installation = Some(&self.lab.installation);
+        let world = GuardWorld { now, installation, ledger: &ledger, tenants: &tenants };
         may_issue(&world, operation)
     }
 
@@ -58,7 +60,14 @@ impl Account {
             self.operations.iter().cloned().map(Arc::new).collect();
         let ledger = Ledger::of(&machines, &operations);
         let installation = Some(&self.lab.installation);
-        may_release(&GuardWorld { now: self.lab.now, installation, ledger: &ledger }, machine)
+        let (now, tenants) = (self.lab.now, self.tenants());
+        let world = GuardWorld { now, installation, ledger: &ledger, tenants: &tenants };
+        may_release(&world, machine)
+    }
+
+    fn tenants(&self) -> Tenants {
+        let namespace = Arc::new(self.lab.namespace.clone());
+        Tenants::new(vec![namespace], self.lab.tiers.iter().cloned().map(Arc::new).collect())
     }
 
     fn operation(&mut self, verb: Verb, machine: usize, minutes_ago: i64) -> Operation {
@@ -331,7 +340,8 @@ fn without_an_installation_everything_is_held() {
     let mut account = account(1);
     let start = account.operation(Verb::Start, 0, 0);
     let ledger = Ledger::default();
-    let world = GuardWorld { now: at(0), installation: None, ledger: &ledger };
+    let tenants = Tenants::default();
+    let world = GuardWorld { now: at(0), installation: None, ledger: &ledger, tenants: &tenants };
     assert_eq!(code(may_issue(&world, &start)), "not-observed");
 }
 

@@ -6,10 +6,12 @@ use devpocket_specs::environment::Environment;
 use devpocket_specs::installation::{self, Installation};
 use devpocket_specs::kind::Kind;
 use devpocket_specs::machine::Machine;
+use devpocket_specs::namespace::Namespace;
 use devpocket_specs::object::{Key, Resource};
 use devpocket_specs::operation::{EnvironmentRef, Operation};
 use devpocket_specs::template::Template;
-use futures::future::join;
+use devpocket_specs::tier::Tier;
+use futures::future::{join, join4};
 
 use crate::clock::{Clock, Ids, seed};
 use crate::runtime::Reflector;
@@ -23,6 +25,8 @@ pub struct Mirrors {
     pub operations: Reflector<Operation>,
     pub installations: Reflector<Installation>,
     pub templates: Reflector<Template>,
+    pub namespaces: Reflector<Namespace>,
+    pub tiers: Reflector<Tier>,
 }
 
 impl Mirrors {
@@ -36,6 +40,8 @@ impl Mirrors {
             }),
             installations: Reflector::new(store.clone(), clock.clone(), seed(ids)),
             templates: Reflector::new(store.clone(), clock.clone(), seed(ids)),
+            namespaces: Reflector::new(store.clone(), clock.clone(), seed(ids)),
+            tiers: Reflector::new(store.clone(), clock.clone(), seed(ids)),
         }
     }
 
@@ -43,14 +49,16 @@ impl Mirrors {
     pub async fn run(&self) {
         let own = join(self.environments.run(), self.machines.run());
         let rest = join(self.operations.run(), self.installations.run());
-        join(own, join(rest, self.templates.run())).await;
+        let limits = join(self.namespaces.run(), self.tiers.run());
+        join4(own, rest, limits, self.templates.run()).await;
     }
 
     /// Completes once every kind has been listed.
     pub async fn ready(&self) {
         let own = join(self.environments.ready(), self.machines.ready());
         let rest = join(self.operations.ready(), self.installations.ready());
-        join(own, join(rest, self.templates.ready())).await;
+        let limits = join(self.namespaces.ready(), self.tiers.ready());
+        join4(own, rest, limits, self.templates.ready()).await;
     }
 
     /// Completes once every kind has reached the revision. The kinds are followed one by one: a
@@ -59,7 +67,8 @@ impl Mirrors {
     pub async fn reached(&self, revision: Revision) {
         let own = join(self.environments.reached(revision), self.machines.reached(revision));
         let rest = join(self.operations.reached(revision), self.installations.reached(revision));
-        join(own, join(rest, self.templates.reached(revision))).await;
+        let limits = join(self.namespaces.reached(revision), self.tiers.reached(revision));
+        join4(own, rest, limits, self.templates.reached(revision)).await;
     }
 
     /// Whether every kind has reached the revision.
@@ -70,6 +79,8 @@ impl Mirrors {
             && reached(self.operations.revision())
             && reached(self.installations.revision())
             && reached(self.templates.revision())
+            && reached(self.namespaces.revision())
+            && reached(self.tiers.revision())
     }
 
     /// The one Installation, once there is one.

@@ -64,6 +64,17 @@ pub fn subscribe(mirrors: &Mirrors, queues: &Queues) {
         to.add(trigger, Priority::Low);
     });
     let to = queues.triggers.clone();
+    mirrors.tiers.on_change(move |_| to.add(Trigger::Account, Priority::Low));
+    let to = queues.triggers.clone();
+    mirrors.namespaces.on_change(move |change| {
+        // One that is new has nothing in it yet.
+        if let (Some(old), Some(new)) = (&change.old, &change.new)
+            && old.metadata.labels != new.metadata.labels
+        {
+            to.add(Trigger::Record(Arc::new(new.key())), Priority::Low);
+        }
+    });
+    let to = queues.triggers.clone();
     mirrors.templates.on_change(move |change| {
         if let Some(template) = change.object() {
             to.add(Trigger::Record(Arc::new(template.key())), Priority::Low);
@@ -136,7 +147,23 @@ fn record(mirrors: &Mirrors, queues: &Queues, key: &Key, priority: Priority) {
                 }
             }
         }
+        Kind::Namespace => tenant(mirrors, queues, &key.name, priority),
         _ => {}
+    }
+}
+
+/// What a namespace may have changed: what waits in it may go on.
+fn tenant(mirrors: &Mirrors, queues: &Queues, namespace: &str, priority: Priority) {
+    for environment in mirrors.environments.list() {
+        if environment.metadata.namespace == namespace {
+            queues.environments.add(Arc::new(environment.key()), priority);
+        }
+    }
+    for operation in mirrors.operations.list() {
+        let theirs = operation.spec.environment.as_ref().is_some_and(|e| e.namespace == namespace);
+        if theirs && operation.status.phase.is_open() {
+            queues.operations.add(Arc::new(operation.key()), priority);
+        }
     }
 }
 

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use devpocket_specs::installation::Installation;
 use devpocket_specs::machine::Machine;
+use devpocket_specs::namespace::Namespace;
 use devpocket_specs::object::{Key, Resource};
 use devpocket_specs::operation::{Operation, OperationPhase, Verb};
 use devpocket_specs::plan::Hold;
+use devpocket_specs::tier::Tier;
 
 use super::decide::{Decision, LOOK_AGAIN, LOOK_AGAIN_UNDECIDED, RECORD_MARGIN, World, decide};
 use super::evidence::{Evidence, Verdict, audit_log, judge};
@@ -18,7 +20,7 @@ use super::transition::{self, Answer, Issuer};
 use crate::client::ClientError;
 use crate::clock::timeout;
 use crate::cloud::{Audit, AuditQuery, CloudError};
-use crate::guard::{GuardWorld, Ledger, may_issue};
+use crate::guard::{GuardWorld, Ledger, Tenants, may_issue};
 use crate::manager::mirrors::operation_key;
 use crate::manager::term::Term;
 use crate::runtime::{Involved, Outcome, Reconciler};
@@ -193,22 +195,27 @@ impl OperationReconciler {
         fresh: bool,
     ) -> Result<Result<(), Hold>, ClientError> {
         let mirrors = &self.term.mirrors;
-        let (machines, operations, installation) = if fresh {
+        let (machines, operations, installation, tenants) = if fresh {
             let client = &self.term.client;
             let machines = client.list::<Machine>(None).await?;
             let operations = client.list::<Operation>(None).await?;
             let key = crate::manager::mirrors::installation_key();
             let installation = client.get::<Installation>(&key).await?.map(Arc::new);
             let machines: Vec<Arc<Machine>> = machines.into_iter().map(Arc::new).collect();
-            (machines, operations.into_iter().map(Arc::new).collect(), installation)
+            let namespaces = client.list::<Namespace>(None).await?.into_iter().map(Arc::new);
+            let tiers = client.list::<Tier>(None).await?.into_iter().map(Arc::new);
+            let tenants = Tenants::new(namespaces.collect(), tiers.collect());
+            (machines, operations.into_iter().map(Arc::new).collect(), installation, tenants)
         } else {
-            (mirrors.machines.list(), mirrors.operations.list(), mirrors.installation())
+            let tenants = Tenants::new(mirrors.namespaces.list(), mirrors.tiers.list());
+            (mirrors.machines.list(), mirrors.operations.list(), mirrors.installation(), tenants)
         };
         let ledger = Ledger::of(&machines, &operations);
         let world = GuardWorld {
             now: self.term.now(),
             installation: installation.as_deref(),
             ledger: &ledger,
+            tenants: &tenants,
         };
         Ok(may_issue(&world, operation))
     }

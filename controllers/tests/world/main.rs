@@ -16,6 +16,7 @@ mod scenario;
 mod seeds;
 mod strangeness;
 mod templates;
+mod tenants;
 mod unknowns;
 
 use std::time::Duration;

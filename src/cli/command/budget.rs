@@ -18,7 +18,11 @@ use crate::cli::session::Session;
 pub async fn committed(session: &Session, api: &Api) -> Result<Option<Money>, Report> {
     let failed = |error| session.report(&error);
     let Some(installation) = session.installation(api).await? else { return Ok(None) };
-    let machines = api.all::<Machine>("").await.map_err(failed)?;
+    let machines = match api.all::<Machine>("").await {
+        // Of the account as a whole a tenant is told nothing.
+        Err(error) if error.is_forbidden() => return Ok(None),
+        machines => machines.map_err(failed)?,
+    };
     let operations = api.all::<Operation>("").await.map_err(failed)?;
     Ok(of(session, installation, machines, operations))
 }
@@ -34,7 +38,7 @@ pub fn of(
         installation: Some(Arc::new(installation)),
         machines: machines.into_iter().map(Arc::new).collect(),
         operations: operations.into_iter().map(Arc::new).collect(),
-        templates: Vec::new(),
+        ..Records::default()
     };
     let snapshot = Snapshot::new(Arc::new(Catalogue::builtin().clone()), records);
     committed_this_month(&snapshot.guard(session.now()))

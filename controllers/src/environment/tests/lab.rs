@@ -11,8 +11,10 @@ use devpocket_specs::installation::{
 use devpocket_specs::machine::{Machine, MachineState, Seen};
 use devpocket_specs::metadata::{ObjectMeta, names};
 use devpocket_specs::money::Money;
+use devpocket_specs::namespace::Namespace;
 use devpocket_specs::object::Resource;
 use devpocket_specs::operation::{Operation, OperationPhase, Resolution, Verb};
+use devpocket_specs::tier::Tier;
 use jiff::{SignedDuration, Timestamp, ToSpan};
 use uuid::Uuid;
 
@@ -32,6 +34,8 @@ pub struct Lab {
     pub environment: Environment,
     pub machines: Vec<Machine>,
     pub operations: Vec<Operation>,
+    pub namespace: Namespace,
+    pub tiers: Vec<Tier>,
     pub environment_gone: bool,
     /// Machines ever created, by name: one record is one purchase.
     pub created: Vec<String>,
@@ -92,6 +96,12 @@ impl Lab {
             environment: environment("api", 7),
             machines: Vec::new(),
             operations: Vec::new(),
+            namespace: Namespace {
+                metadata: ObjectMeta::named("", NAMESPACE),
+                spec: Default::default(),
+                status: Default::default(),
+            },
+            tiers: Vec::new(),
             environment_gone: false,
             created: Vec::new(),
             serial: 1_000,
@@ -118,6 +128,8 @@ impl Lab {
             machines: self.machines.iter().cloned().map(Arc::new).collect(),
             operations: self.operations.iter().cloned().map(Arc::new).collect(),
             templates: Vec::new(),
+            namespaces: vec![Arc::new(self.namespace.clone())],
+            tiers: self.tiers.iter().cloned().map(Arc::new).collect(),
         };
         Snapshot::new(CATALOGUE.clone(), records)
     }

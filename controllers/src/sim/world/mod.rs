@@ -33,6 +33,7 @@ use crate::client::Client;
 use crate::clock::{Clock, Ids};
 use crate::manager::Settings;
 
+pub use operator::NAMESPACE;
 pub use process::Process;
 use process::follow;
 
@@ -94,7 +95,7 @@ impl World {
         let epoch: Timestamp = EPOCH.parse().expect("a constant in RFC 3339");
         let clock: Arc<dyn Clock> = Arc::new(VirtualClock::starting_at(epoch));
         let contabo = Contabo::new(options.seed, options.contabo.clone());
-        World {
+        let world = World {
             clock,
             store: MemoryStore::new(Limits::default()),
             contabo: Arc::new(Mutex::new(contabo)),
@@ -104,7 +105,9 @@ impl World {
             process: None,
             other: None,
             started: 0,
-        }
+        };
+        world.found();
+        world
     }
 
     /// A world whose controllers run.

@@ -1,11 +1,13 @@
 //! What people do in the world: operators, and somebody in Contabo's panel.
 
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use devpocket_specs::admit::Preconditions;
 use devpocket_specs::environment::{Environment, EnvironmentSpec, EnvironmentStatus};
 use devpocket_specs::kind::Kind;
 use devpocket_specs::metadata::{ObjectMeta, names};
+use devpocket_specs::namespace::{Namespace, NamespaceSpec, NamespaceStatus};
 use devpocket_specs::object::Key;
 use devpocket_specs::operation::{Operation, Resolution};
 
@@ -13,6 +15,9 @@ use super::World;
 use crate::client::ClientError;
 use crate::operation::resolve;
 use crate::sim::contabo::{Fault, PanelAction};
+
+/// How often the store in memory yields at most while it writes.
+const YIELDS_MAX: usize = 64;
 
 /// The namespace of all environments of a test.
 pub const NAMESPACE: &str = "team";
@@ -25,6 +30,26 @@ pub fn environment_key(name: &str) -> Key {
 }
 
 impl World {
+    /// Makes the namespace of all environments, with no limits of its own.
+    pub(super) fn found(&self) {
+        let namespace = Namespace {
+            metadata: ObjectMeta::named("", NAMESPACE),
+            spec: NamespaceSpec::default(),
+            status: NamespaceStatus::default(),
+        };
+        let client = self.client("admin");
+        let mut made = Box::pin(client.create(&namespace));
+        let mut context = Context::from_waker(Waker::noop());
+        // The store in memory only yields; a world is made where nothing can be waited for.
+        for _ in 0..YIELDS_MAX {
+            if let Poll::Ready(made) = made.as_mut().poll(&mut context) {
+                made.expect("the namespace is valid");
+                return;
+            }
+        }
+        panic!("the store in memory waits for something");
+    }
+
     /// Declares an environment; `edit` changes what is not the usual.
     pub async fn declare(
         &self,
