@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod accounts;
+pub mod audit;
 pub mod cache;
 pub mod cli;
 pub mod clock;
@@ -22,5 +23,6 @@ pub mod serve;
 pub mod server;
 pub mod simulator;
 pub mod store;
+pub mod teams;
 pub mod telemetry;
 pub mod up;

@@ -18,7 +18,7 @@ use super::postgres::{Server, cached, runtime};
 use super::stats::{firsts, median, median_ratio, millis, percentile, seconds};
 use super::table::{Row, Scale};
 
-const PASSWORD: &str = "Correct1";
+pub const PASSWORD: &str = "Correct1";
 /// Sign-ins that come in a second, whether or not the ones before are done.
 const RATE: u64 = 200;
 /// Requests of somebody else, one after the other with this pause.
@@ -51,7 +51,7 @@ pub fn measure(scale: Scale) -> Vec<Row> {
     })
 }
 
-async fn accounts(server: &Server) -> Arc<Accounts> {
+pub async fn accounts(server: &Server) -> Arc<Accounts> {
     let postgres = server.store("login").await;
     let pool = postgres.pool().clone();
     let (clock, ids) = (Arc::new(SystemClock::new()), Arc::new(RandomIds));

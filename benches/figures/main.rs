@@ -10,6 +10,7 @@
     reason = "moments are compared between processes here, so they come from the machine's clock"
 )]
 
+mod authorised;
 mod child;
 mod cpu;
 mod idle;
@@ -31,8 +32,19 @@ mod writes;
 use table::{Row, Scale};
 
 /// What can be measured, by name.
-const FIGURES: [&str; 10] =
-    ["writes", "watch", "list", "pass", "memory", "latency", "queue", "idle", "login", "model"];
+const FIGURES: [&str; 11] = [
+    "writes",
+    "watch",
+    "list",
+    "pass",
+    "memory",
+    "latency",
+    "queue",
+    "idle",
+    "login",
+    "model",
+    "authorised",
+];
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
@@ -74,6 +86,7 @@ fn measure(name: &str, scale: Scale) -> Vec<Row> {
         "latency" => latency::measure(scale),
         "queue" => queue::measure(scale),
         "login" => login::measure(scale),
+        "authorised" => authorised::measure(scale),
         "model" => model::measure(scale),
         _ => idle::measure(scale),
     }

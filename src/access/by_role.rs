@@ -30,6 +30,9 @@ impl Authorizer for ByRole {
     }
 }
 
+/// What somebody is told who may look only until their address is known to be theirs.
+pub const UNVERIFIED: &str = "Please verify your email address";
+
 /// Where what a request is about lives.
 enum Place<'a> {
     Namespace(&'a str),
@@ -68,7 +71,11 @@ fn in_namespace(user: &User, attributes: &Attributes, namespace: &str) -> Decisi
         return Decision::Hidden(namespace.to_owned());
     };
     if rules_of(role).any(|rule| rule.covers(attributes)) {
-        return Decision::Allow;
+        let looks = rules_of(Role::Viewer).any(|rule| rule.covers(attributes));
+        return match user.verified || looks {
+            true => Decision::Allow,
+            false => Decision::Deny(UNVERIFIED.to_owned()),
+        };
     }
     let needed =
         Role::ALL.into_iter().find(|higher| added(*higher).iter().any(|r| r.covers(attributes)));
@@ -201,6 +208,16 @@ mod tests {
         assert!(may(&token, "list", "templates", ""));
         let all = ByRole.authorize(&token, &asked("list", "environments", ""));
         assert_eq!(all, Decision::Within(BTreeSet::from(["theirs".into()])));
+    }
+
+    #[test]
+    fn who_did_not_verify_an_address_looks_and_changes_nothing() {
+        let user = User { verified: false, ..member(Role::Owner) };
+        assert!(may(&user, "get", "environments", "mine"));
+        for verb in ["create", "patch", "delete"] {
+            let decision = ByRole.authorize(&user, &asked(verb, "environments", "mine"));
+            assert_eq!(decision, Decision::Deny(UNVERIFIED.into()), "{verb}");
+        }
     }
 
     #[test]

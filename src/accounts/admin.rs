@@ -191,6 +191,9 @@ impl Accounts {
             .execute(&mut *transaction)
             .await?;
         let mut entry = origin.entry("set-tier", "account", &account.username);
+        // In one go with the row: should the commit fail, the next sign-in takes it back.
+        self.ensure_namespace(&account).await;
+        crate::teams::set_tier(&self.client, &account.namespace, tier).await?;
         entry.before = Some(json!({"tier": account.tier}));
         entry.after = Some(json!({"tier": tier}));
         trail::record(&mut transaction, self.ids.uid(), self.clock.now(), &entry).await?;

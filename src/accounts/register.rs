@@ -8,8 +8,8 @@
 //! owner of the address is told. Without one there is nobody to tell, so the answer says it.
 
 use devpocket_specs::kind::Kind;
-use devpocket_specs::metadata::ObjectMeta;
-use devpocket_specs::namespace::{Namespace, NamespaceSpec, NamespaceStatus};
+use devpocket_specs::metadata::names as label;
+use devpocket_specs::namespace::Namespace;
 use devpocket_specs::object::Key;
 use jiff::Timestamp;
 use sqlx::PgConnection;
@@ -20,6 +20,7 @@ use super::codes::Purpose;
 use super::{AccountError, Accounts, Origin, Registration, names};
 use crate::access::trail;
 use crate::mail::Letter;
+use crate::teams;
 
 /// What somebody who registers says.
 #[derive(Clone, Debug, Default)]
@@ -211,28 +212,37 @@ impl Accounts {
         Ok(Ok(account))
     }
 
-    /// Makes the account's own namespace unless it is there. What fails is tried again at the next
-    /// sign-in.
+    /// Makes the account's own namespace unless it is there, with the label of its tier, by which the
+    /// controllers know what may be spent. What fails is tried again at the next sign-in.
     pub async fn ensure_namespace(&self, account: &Account) {
-        let namespace = Namespace {
-            metadata: ObjectMeta::named("", &account.namespace),
-            spec: NamespaceSpec::default(),
-            status: NamespaceStatus::default(),
+        let (name, tier) = (&account.namespace, account.tier.as_deref());
+        let key = Key::new(Kind::Namespace, "", name);
+        let failed = |error: &dyn std::fmt::Display| {
+            tracing::warn!(
+                "namespace {name} of {:?} is seen to at the next sign-in: {error}",
+                account.username
+            );
         };
-        let key = Key::new(Kind::Namespace, "", &account.namespace);
         match self.client.get::<Namespace>(&key).await {
-            Ok(Some(_)) => return,
+            Ok(Some(found)) => {
+                let labels = &found.metadata.labels;
+                let labelled = labels.get(label::TIER).map(String::as_str) == tier;
+                if labelled && labels.contains_key(label::TENANT) {
+                    return;
+                }
+                if let Err(error) = teams::set_tier(&self.client, name, tier).await {
+                    failed(&error);
+                }
+                return;
+            }
             Ok(None) => {}
-            Err(error) => tracing::warn!("namespace {}: {error}", account.namespace),
+            Err(error) => failed(&error),
         }
+        let namespace = teams::tenant_namespace(name, "person", None, tier);
         if let Err(error) = self.client.create(&namespace).await
             && !error.is_already_exists()
         {
-            tracing::warn!(
-                "namespace {} of {:?} is made at the next sign-in: {error}",
-                account.namespace,
-                account.username
-            );
+            failed(&error);
         }
     }
 

@@ -100,6 +100,8 @@ pub enum Command {
     Resume(command::pause::ResumeArgs),
     Status(command::status::StatusArgs),
     Operation(command::operation::OperationArgs),
+    Team(command::team::TeamArgs),
+    Audit(command::audit::AuditArgs),
     Login(command::login::LoginArgs),
     Token(command::token::TokenArgs),
     Admin(command::admin::AdminArgs),

@@ -82,7 +82,8 @@ async fn dispatch(cli: Cli) -> Outcome {
         Command::Simulator(args) => command::simulator::run(globals, args).await,
         Command::Doctor(args) => command::doctor::run(globals, *args).await,
         command => {
-            let session = Session::open(globals)?;
+            let mut session = Session::open(globals)?;
+            session.settle().await;
             let asked = ask_server(&session, command).await;
             asked.map_err(|report| match session.output.format {
                 // Documents have RFC 3339 in UTC.
@@ -127,6 +128,8 @@ async fn ask_server(session: &Session, command: Command) -> Outcome {
         Command::Operation(args) => command::operation::run(session, args).await,
         Command::Admin(args) => command::admin::run(session, args).await,
         Command::Token(args) => command::token::run(session, args).await,
+        Command::Team(args) => command::team::run(session, args).await,
+        Command::Audit(args) => command::audit::run(session, args).await,
         Command::Login(args) => command::login::run(session, args).await,
         Command::Context(args) => command::context::run(session, args),
         Command::Kubeconfig(args) => command::kubeconfig::run(session, &args),

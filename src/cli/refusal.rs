@@ -11,6 +11,9 @@ use crate::manifest::Fault;
 const INVALID: [&str; 5] =
     ["bad-value", "unknown-", "size-not-in-region", "not-supported", "duplicate-"];
 
+/// Codes of what a tier does not allow.
+const LIMITS: [&str; 3] = ["quota", "no-tier", "size-not-in-tier"];
+
 /// Any error of a call that changes nothing by itself, or that nothing came before.
 pub fn report(session: &Session, error: &ApiError) -> Report {
     match error {
@@ -167,6 +170,9 @@ pub fn refused(status: &Status, request_id: Option<&str>) -> Report {
     };
     for attempt in details.causes.iter().flat_map(|cause| &cause.r#try) {
         failure = failure.attempt(attempt, "");
+    }
+    if LIMITS.contains(&code.as_str()) {
+        failure = failure.so_far("nothing was bought, nothing was created");
     }
     if status.reason == Reason::InternalError {
         failure.request_id = request_id.map(str::to_owned);

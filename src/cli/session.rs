@@ -2,8 +2,11 @@
 
 use std::path::PathBuf;
 
-use devpocket_specs::installation::{self, Installation};
+use devpocket_specs::installation::{
+    self, Account, Installation, InstallationSpec, InstallationStatus,
+};
 use devpocket_specs::kind::Kind;
+use devpocket_specs::metadata::ObjectMeta;
 use devpocket_specs::object::Key;
 use jiff::Timestamp;
 
@@ -19,6 +22,8 @@ use crate::context::{self, ContextError, Contexts};
 pub struct Session {
     pub output: Output,
     pub namespace: String,
+    /// Nobody named the namespace: neither a flag nor the context.
+    namespace_assumed: bool,
     pub globals: Globals,
     pub contexts: Contexts,
     /// Name of the context in use, if one is.
@@ -46,12 +51,27 @@ impl Session {
             .or_else(|| context.as_ref().map(|(_, context)| context.namespace.clone()));
         Ok(Session {
             output,
+            namespace_assumed: namespace.is_none(),
             namespace: namespace.unwrap_or_else(|| context::DEFAULT_NAMESPACE.to_owned()),
             context: context.map(|(name, _)| name),
             globals,
             contexts,
             time: ServerTime::default(),
         })
+    }
+
+    /// Where nobody named a namespace, a signed-in person means their own.
+    pub async fn settle(&mut self) {
+        if !self.namespace_assumed || self.globals.token.is_none() {
+            return;
+        }
+        let Ok(api) = self.api() else { return };
+        // Tokens of the configuration have no account, and what else is wrong shows soon enough.
+        if let Ok(me) = api.rest(reqwest::Method::GET, "/auth/me", None).await
+            && let Some(own) = me["namespace"].as_str().filter(|own| !own.is_empty())
+        {
+            self.namespace = own.to_owned();
+        }
     }
 
     /// The time at the server, once it has answered.
@@ -129,7 +149,13 @@ impl Session {
 
     /// The Installation: which account it is, and what holds all of it.
     pub async fn installation(&self, api: &Api) -> Result<Option<Installation>, Report> {
-        api.find::<Installation>("", installation::NAME).await.map_err(|e| self.report(&e))
+        match api.find::<Installation>("", installation::NAME).await {
+            Err(error) if error.is_forbidden() => {
+                let catalogue = api.catalogue().await.map_err(|error| self.report(&error))?;
+                Ok(shown_to_tenants(api.server(), &catalogue["account"]))
+            }
+            found => found.map_err(|error| self.report(&error)),
+        }
     }
 
     /// What every first line names: the server, and whether it is real money.
@@ -144,6 +170,22 @@ impl Session {
         };
         format!("{}  {}", api.server(), self.output.err.paint(ink, &words))
     }
+}
+
+/// What a tenant knows of the Installation: whose account it is, and whether that is real money.
+fn shown_to_tenants(server: &str, account: &serde_json::Value) -> Option<Installation> {
+    let text = |name: &str| account[name].as_str().map(str::to_owned);
+    let account = Account {
+        api: server.to_owned(),
+        tenant: text("tenant")?,
+        customer: text("customer")?,
+        simulated: account["simulated"].as_bool()?,
+    };
+    Some(Installation {
+        metadata: ObjectMeta::named("", installation::NAME),
+        spec: InstallationSpec { account: Some(account), ..InstallationSpec::default() },
+        status: InstallationStatus::default(),
+    })
 }
 
 /// Whether the address is the context's; `up` speaks TLS on the port of plain HTTP, and what the

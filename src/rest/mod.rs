@@ -4,11 +4,13 @@
 //! [`Problem`], in the one shape the app reads.
 
 mod admin;
+mod audit;
 mod auth;
 mod body;
 mod caller;
 mod device;
 mod problem;
+mod teams;
 mod tokens;
 mod users;
 
@@ -32,6 +34,8 @@ pub fn router(state: Arc<AppState>) -> Router<Arc<AppState>> {
         .merge(users::routes())
         .merge(tokens::routes())
         .merge(admin::routes())
+        .merge(teams::routes())
+        .merge(audit::routes())
         .fallback(nothing_here)
         .method_not_allowed_fallback(not_this_way)
         .layer(from_fn_with_state(state, problem::complete))

@@ -90,10 +90,25 @@ impl IntoResponse for Problem {
     }
 }
 
+/// What somebody is told whose tier does not allow what they want to create.
+pub const LIMIT_REACHED: &str =
+    "Environment limit reached. Upgrade your plan to create more environments.";
+
 impl From<Status> for Problem {
     fn from(status: Status) -> Problem {
         let code = StatusCode::from_u16(status.reason.code());
         let code = code.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let limit = |code: &str| matches!(code, "quota" | "no-tier" | "size-not-in-tier");
+        if let Some(limit) = status.details.code.as_deref().filter(|code| limit(code)) {
+            // In the app's words; which limit, and why, is in the errors.
+            let because = status.details.causes.first().map(|cause| cause.message.as_str());
+            let message = match because {
+                Some(because) => format!("{}: {because}", status.message),
+                None => status.message.clone(),
+            };
+            let error = FieldProblem { field: "tier".into(), message, code: limit.to_owned() };
+            return Problem { errors: vec![error], ..Problem::new(code, LIMIT_REACHED) };
+        }
         let errors = status.details.causes.iter().map(|cause| FieldProblem {
             field: cause.field.clone(),
             message: cause.message.clone(),
@@ -119,5 +134,21 @@ pub(super) async fn complete(
     match response.extensions().get::<Problem>() {
         Some(problem) => problem.respond(Some((&path, state.clock.now()))),
         None => response,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use devpocket_specs::status::Reason;
+
+    use super::*;
+
+    #[test]
+    fn a_limit_is_told_in_the_words_of_the_app_with_its_reason() {
+        let status = Status::new(Reason::Forbidden, "tier starter allows 3 machines, team-a has 3");
+        let problem = Problem::from(status.with_code("quota"));
+        assert_eq!((problem.code, problem.detail.as_str()), (StatusCode::FORBIDDEN, LIMIT_REACHED));
+        assert_eq!(problem.errors[0].message, "tier starter allows 3 machines, team-a has 3");
+        assert_eq!(problem.errors[0].code, "quota");
     }
 }

@@ -112,7 +112,8 @@ pub(super) async fn compactable(
 /// Rows one pass takes from the audit at most, so that it holds nothing up.
 const AUDIT_ROWS_PER_PASS: i64 = 5_000;
 
-/// Forgets audit rows past their time: a day for events and leases, 400 days for the rest.
+/// Forgets audit rows past their time: a day for events and leases, 400 days for the rest, also for
+/// what was done to accounts and teams.
 pub(super) async fn prune_audit(connection: &mut PgConnection) -> Result<u64, Fault> {
     let done = sqlx::query(
         "DELETE FROM audit WHERE revision IN ( \
@@ -124,7 +125,14 @@ pub(super) async fn prune_audit(connection: &mut PgConnection) -> Result<u64, Fa
               WHERE o.at < now() - interval '400 days'))",
     )
     .bind(AUDIT_ROWS_PER_PASS)
+    .execute(&mut *connection)
+    .await?;
+    let access = sqlx::query(
+        "DELETE FROM access_audit WHERE id IN (SELECT id FROM access_audit \
+             WHERE at < now() - interval '400 days' ORDER BY at LIMIT $1)",
+    )
+    .bind(AUDIT_ROWS_PER_PASS)
     .execute(connection)
     .await?;
-    Ok(done.rows_affected())
+    Ok(done.rows_affected() + access.rows_affected())
 }

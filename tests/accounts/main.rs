@@ -5,6 +5,7 @@
 mod support;
 
 mod admins;
+mod audit;
 mod devices;
 mod google;
 mod leaving;
@@ -12,6 +13,7 @@ mod locks;
 mod passwords;
 mod sessions;
 mod sign_up;
+mod teams;
 mod tickets;
 mod tokens;
 mod world;

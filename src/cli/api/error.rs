@@ -107,6 +107,11 @@ impl ApiError {
         self.reason() == Some(Reason::NotFound)
     }
 
+    /// It is there, and not for this person.
+    pub fn is_forbidden(&self) -> bool {
+        self.reason() == Some(Reason::Forbidden)
+    }
+
     pub fn reason(&self) -> Option<Reason> {
         match self {
             ApiError::Refused { status, .. } => Some(status.reason),

@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod apply;
+pub mod audit;
 pub mod budget;
 pub mod completion;
 pub mod context;
@@ -29,6 +30,7 @@ pub mod simulator;
 pub mod sizes;
 pub mod start_failure;
 pub mod status;
+pub mod team;
 pub mod token;
 pub mod undelete;
 pub mod version;
