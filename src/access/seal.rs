@@ -13,7 +13,7 @@
 //!
 //! # Caveats
 //! Names of keys and lengths of values are visible. Rotation works by adding keys: the first seals,
-//! all open.
+//! all open; [`crate::keys`] moves what is there onto the first.
 
 use std::fmt;
 use std::io::Write as _;
@@ -71,7 +71,13 @@ pub struct Place<'a> {
     pub key: &'a str,
 }
 
-impl Place<'_> {
+impl<'a> Place<'a> {
+    /// Of a system secret, by the name it is kept under. No Secret has this place: it has a name and
+    /// a namespace.
+    pub fn system(name: &'a str) -> Place<'a> {
+        Place { namespace: "", name, key: "" }
+    }
+
     /// Length-prefixed, so that no two places give the same bytes.
     fn aad(&self) -> Vec<u8> {
         let mut aad = b"devpocket secret ".to_vec();
@@ -85,6 +91,9 @@ impl Place<'_> {
 
 impl fmt::Display for Place<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.namespace.is_empty() {
+            return write!(f, "the system secret {}", self.name);
+        }
         write!(f, "key {:?} of secret {}/{}", self.key, self.namespace, self.name)
     }
 }
@@ -138,9 +147,25 @@ impl Sealer {
         }
     }
 
+    /// Ids of the keys, the one that seals first.
+    pub fn ids(&self) -> Vec<&str> {
+        self.keys.iter().map(|(id, _)| id.as_str()).collect()
+    }
+
+    /// Id of the key that seals.
+    pub fn current(&self) -> &str {
+        self.keys.first().map_or("", |(id, _)| id)
+    }
+
     /// Encrypts a value for its place.
     pub fn seal(&self, place: Place<'_>, value: &[u8]) -> Result<String, SealError> {
-        let (id, cipher) = self.keys.first().ok_or(SealError::NoKey)?;
+        self.seal_with(self.current(), place, value)
+    }
+
+    /// The same with another of the keys.
+    pub fn seal_with(&self, id: &str, place: Place<'_>, value: &[u8]) -> Result<String, SealError> {
+        let known = self.keys.iter().find(|(known, _)| known == id);
+        let (id, cipher) = known.ok_or(SealError::NoKey)?;
         let mut nonce = [0; NONCE_BYTES];
         getrandom::fill(&mut nonce)?;
         let payload = Payload { msg: value, aad: &place.aad() };
@@ -168,6 +193,17 @@ impl Sealer {
             .decrypt(&XNonce::from(*nonce), payload)
             .map_err(|_| SealError::DoesNotOpen { place: place.to_string() })
     }
+}
+
+/// Id of the key that a text was sealed with; none if it is not in a form this version knows.
+pub fn key_of(sealed: &str) -> Option<&str> {
+    let rest = sealed.strip_prefix(SEALED_PREFIX)?.strip_prefix(VERSION)?.strip_prefix(':')?;
+    rest.split_once(':').map(|(id, _)| id)
+}
+
+/// How texts begin that are sealed with this key.
+pub fn mark(key_id: &str) -> String {
+    format!("{SEALED_PREFIX}{VERSION}:{key_id}:")
 }
 
 /// A new key in the form [`Sealer::from_text`] reads.

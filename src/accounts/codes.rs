@@ -13,6 +13,7 @@ use super::session::End;
 use super::{AccountError, Accounts, Origin, names};
 use crate::access::trail;
 use crate::mail::Letter;
+use crate::pages::Page;
 
 /// How long the link in a letter that verifies an address is good.
 pub const VERIFY_HOURS: u32 = 24;
@@ -39,10 +40,10 @@ impl Purpose {
         }
     }
 
-    fn page(self) -> &'static str {
+    fn page(self) -> Page {
         match self {
-            Purpose::VerifyEmail => "verify",
-            Purpose::ResetPassword => "reset",
+            Purpose::VerifyEmail => Page::Verify,
+            Purpose::ResetPassword => Page::Reset,
         }
     }
 
@@ -76,7 +77,7 @@ impl Accounts {
         .bind(now.saturating_add(purpose.life()).unwrap_or(Timestamp::MAX).to_string())
         .execute(connection)
         .await?;
-        Ok(format!("{}/{}?code={code}", self.settings.public_url, purpose.page()))
+        Ok(purpose.page().link(&self.settings.public_url, &code))
     }
 
     /// Posts a letter with a fresh code; nothing where there were too many already.

@@ -12,6 +12,7 @@ use super::login::LoggedIn;
 use super::opaque::{self, DEVICE_PREFIX, Digest};
 use super::{AccountError, Accounts, Origin};
 use crate::access::trail;
+use crate::pages::Page;
 
 /// Seconds a code is good for.
 pub const LIFE_SECONDS: i32 = 900;
@@ -125,11 +126,12 @@ impl Accounts {
         .bind(LIFE_SECONDS)
         .execute(&self.pool)
         .await?;
-        let verification_uri = format!("{}/device", self.settings.public_url);
+        let public_url = &self.settings.public_url;
+        let verification_uri = format!("{public_url}{}", Page::Device.path());
         let user_code = shown(&code);
         Ok(DeviceCode {
             device_code,
-            verification_uri_complete: format!("{verification_uri}?code={user_code}"),
+            verification_uri_complete: Page::Device.link(public_url, &user_code),
             user_code,
             verification_uri,
             expires_in: LIFE_SECONDS,

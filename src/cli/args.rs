@@ -106,6 +106,7 @@ pub enum Command {
     Token(command::token::TokenArgs),
     Admin(command::admin::AdminArgs),
     Context(command::context::ContextArgs),
+    Keys(command::keys::KeysArgs),
     Kubeconfig(command::kubeconfig::KubeconfigArgs),
     Schema(command::schema::SchemaArgs),
     Completion(command::completion::CompletionArgs),
@@ -203,6 +204,7 @@ mod tests {
             "pause",
             "resume",
             "operation resolve",
+            "keys rotate",
             "migrate",
         ];
         let all = below(&Cli::command_tree(), "devpocket");

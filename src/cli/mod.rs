@@ -132,6 +132,7 @@ async fn ask_server(session: &Session, command: Command) -> Outcome {
         Command::Audit(args) => command::audit::run(session, args).await,
         Command::Login(args) => command::login::run(session, args).await,
         Command::Context(args) => command::context::run(session, args),
+        Command::Keys(args) => command::keys::run(session, args).await,
         Command::Kubeconfig(args) => command::kubeconfig::run(session, &args),
         Command::Version(args) => command::version::run(session, args).await,
     }

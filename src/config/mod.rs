@@ -8,6 +8,7 @@
 mod accounts;
 mod doctor;
 mod dotenv;
+mod edge;
 mod offers;
 mod parse;
 mod settings;
@@ -19,6 +20,7 @@ mod traces;
 pub use accounts::AccountArgs;
 pub use doctor::DoctorConfig;
 pub use dotenv::{Dotenv, DotenvError};
+pub use edge::{EdgeArgs, EdgeConfig, public_host};
 pub use parse::money;
 pub use settings::{CONTABO_SIMULATED_NOTE, Database, ServeConfig, Warning};
 pub use source::{ConfigError, MigrateArgs, ServeArgs, Source};

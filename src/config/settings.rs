@@ -15,6 +15,7 @@ use crate::telemetry::{TracesConfig, check_filter};
 
 use super::ConfigErrors;
 use super::accounts::{Reach, accounts};
+use super::edge::{EdgeConfig, edge};
 use super::offers::{catalogue, default_region, default_shell, default_size};
 use super::parse;
 use super::source::{Secret, Source};
@@ -28,8 +29,7 @@ pub const CONTABO_SIMULATED_NOTE: &str = "CONTABO_API_URL and CONTABO_AUTH_URL a
 const TOKEN_MIN: usize = 32;
 
 /// Known to earlier servers or meant for later versions: accepted, and said to do nothing.
-const WITHOUT_EFFECT: [&str; 4] =
-    ["CONTABO_SSH_KEY_ID", "INSTALL_TIMEOUT_MINUTES", "RESEND_API_KEY", "FROM_EMAIL"];
+const WITHOUT_EFFECT: [&str; 2] = ["CONTABO_SSH_KEY_ID", "INSTALL_TIMEOUT_MINUTES"];
 
 /// Something worth a line in the log.
 pub type Warning = String;
@@ -52,6 +52,7 @@ pub struct ServeConfig {
     pub install_timeout_minutes: u32,
     pub allowed_origins: Vec<String>,
     pub allowed_hosts: Vec<String>,
+    pub edge: EdgeConfig,
     pub host: IpAddr,
     pub port: u16,
     /// Time between two lists of the whole account.
@@ -87,6 +88,7 @@ pub fn read(source: &mut Source, today: Date) -> Result<(ServeConfig, Vec<Warnin
         install_timeout_minutes: number(source, "INSTALL_TIMEOUT_MINUTES", 15, 1..=240),
         allowed_origins: source.value("ALLOWED_ORIGINS").map_or(vec![], |v| parse::list(&v.text)),
         allowed_hosts: source.value("ALLOWED_HOSTS").map_or(vec![], |v| parse::list(&v.text)),
+        edge: edge(source, &mut warnings),
         host,
         // 0 lets the system choose; the log tells what it chose.
         port: number(source, "PORT", 8000, 0..=65_535) as u16,
@@ -198,7 +200,7 @@ pub(super) fn url(text: &str) -> Result<(), &'static str> {
     }
 }
 
-fn is_loopback_url(text: &str) -> bool {
+pub(super) fn is_loopback_url(text: &str) -> bool {
     let Ok(parsed) = text.parse::<reqwest::Url>() else { return false };
     match parsed.host_str() {
         Some("localhost") => true,
@@ -236,12 +238,14 @@ fn host(source: &mut Source) -> IpAddr {
         source.invalid("HOST", &value, problem, "an IP address, such as 127.0.0.1 or 0.0.0.0");
         return loopback;
     };
-    if !address.is_loopback() && !source.behind_proxy {
+    let tls = source.value("TLS_CERT").is_some();
+    if !address.is_loopback() && !source.behind_proxy && !tls {
         source.invalid(
             "HOST",
             &value,
             format!("is {address}, where tokens would travel in the clear"),
-            "a loopback address, or --behind-proxy with a proxy that ends TLS",
+            "a loopback address; or --tls-cert and --tls-key; or --behind-proxy, with a proxy that \
+             ends TLS",
         );
     }
     address

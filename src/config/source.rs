@@ -10,6 +10,7 @@ use crate::contabo::Sensitive;
 
 use super::accounts::AccountArgs;
 use super::dotenv::{Dotenv, DotenvError};
+use super::edge::EdgeArgs;
 
 /// The flags of `devpocket serve`. Each is the variable of the same name in lower case.
 #[derive(Args, Clone, Debug, Default)]
@@ -62,9 +63,11 @@ pub struct ServeArgs {
     pub host: Option<String>,
     #[arg(long, value_name = "PORT", help = "Port to listen on [default: 8000]")]
     pub port: Option<String>,
-    /// TLS ends in front of DevPocket; required to listen beyond loopback
+    /// TLS ends in front of DevPocket; this or --tls-cert is required to listen beyond loopback
     #[arg(long)]
     pub behind_proxy: bool,
+    #[command(flatten)]
+    pub edge: EdgeArgs,
     #[arg(long, value_name = "TOKEN", help = "Token of the admin, 32 characters or more")]
     pub devpocket_admin_token: Option<String>,
     #[arg(long, value_name = "FILE", help = "File that holds DEVPOCKET_ADMIN_TOKEN")]
@@ -155,7 +158,7 @@ impl ConfigError {
 }
 
 /// What can also be a file named by `NAME_FILE`.
-pub const SECRETS: [&str; 7] = [
+pub const SECRETS: [&str; 10] = [
     "DATABASE_URL",
     "CONTABO_CLIENT_SECRET",
     "CONTABO_PASSWORD",
@@ -163,6 +166,9 @@ pub const SECRETS: [&str; 7] = [
     "DEVPOCKET_SEAL_KEY",
     "SECRET_KEY",
     "OTEL_EXPORTER_OTLP_HEADERS",
+    "SMTP_URL",
+    "SMTP_PASSWORD",
+    "RESEND_API_KEY",
 ];
 
 /// The flag of a variable.
@@ -283,6 +289,18 @@ impl Source {
         }
     }
 
+    /// Like [`Source::secret`], for what may be left out: an empty file is none, as container
+    /// platforms mount what is not set.
+    pub fn optional_secret(
+        &mut self,
+        name: &'static str,
+        file_name: &'static str,
+    ) -> Option<Secret> {
+        let file = self.value(file_name).and_then(|file| fs::read_to_string(file.text).ok());
+        let is_empty = file.is_some_and(|text| text.trim().is_empty());
+        if is_empty && self.value(name).is_none() { None } else { self.secret(name, file_name) }
+    }
+
     /// Like [`Source::secret`], and reports its absence.
     pub fn required_secret(
         &mut self,
@@ -361,6 +379,6 @@ fn flags(args: &ServeArgs) -> BTreeMap<&'static str, String> {
         ("OTEL_TRACES_SAMPLER", &args.otel_traces_sampler),
         ("OTEL_TRACES_SAMPLER_ARG", &args.otel_traces_sampler_arg),
     ];
-    let pairs = pairs.into_iter().chain(args.accounts.pairs());
+    let pairs = pairs.into_iter().chain(args.accounts.pairs()).chain(args.edge.pairs());
     pairs.filter_map(|(name, value)| Some((name, value.clone()?))).collect()
 }

@@ -157,3 +157,53 @@ fn a_collector_that_cannot_be_used_is_refused_before_the_start() {
         assert!(!errors.contains("hunter2") && !errors.contains("n0thing"), "{errors}");
     }
 }
+
+#[test]
+fn faults_of_the_edge_are_named_and_show_no_secret() {
+    for (variables, expected) in [
+        (vec![("TRUSTED_PROXIES", "0.0.0.0/0")], "TRUSTED_PROXIES is wrong"),
+        (vec![("TLS_CERT", "tls.crt")], "TLS_CERT is set without TLS_KEY"),
+        (vec![("RATE_LIMIT_WINDOW_MS", "10")], "from 1000 to 86400000"),
+        (vec![("SMTP_HOST", "mail.example.com")], "FROM_EMAIL is not set"),
+        (
+            vec![("SMTP_HOST", "mail.example.com"), ("RESEND_API_KEY", "hunter2")],
+            "names a second way to send mail",
+        ),
+        (
+            vec![("SMTP_URL", "http://u:hunter2@mail"), ("FROM_EMAIL", "a@example.com")],
+            "neither smtps:// nor smtp://",
+        ),
+        (vec![("RESEND_API_KEY", "hunter2"), ("FROM_EMAIL", "nobody")], "FROM_EMAIL is \"nobody\""),
+    ] {
+        let mut environment = complete();
+        environment.extend(variables.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())));
+        let errors = load(ServeArgs::default(), environment).unwrap_err().to_string();
+        assert!(errors.contains(expected), "{expected} is not in {errors}");
+        assert!(!errors.contains("hunter2"), "{errors}");
+    }
+}
+
+#[test]
+fn the_edge_of_the_seeds_env_file_is_understood() {
+    let mut environment = complete();
+    for (name, value) in [
+        ("RATE_LIMIT_WINDOW_MS", "900000"),
+        ("RATE_LIMIT_MAX_REQUESTS", "100"),
+        ("AUTH_RATE_LIMIT_MAX_REQUESTS", "5"),
+        ("RESEND_API_KEY", "re_key"),
+        ("FROM_EMAIL", "DevPocket <noreply@example.com>"),
+        ("SUPPORT_EMAIL", "support@example.com"),
+        ("SMTP_URL", ""),
+    ] {
+        environment.insert(name.into(), value.into());
+    }
+    let args = ServeArgs { behind_proxy: true, ..ServeArgs::default() };
+    let (config, _) = load(args, environment).unwrap();
+    assert_eq!((config.edge.rules.rest.limit, config.edge.rules.sign_in.limit), (100, 5));
+    assert_eq!(config.edge.rules.rest.window.as_secs(), 900);
+    assert_eq!(config.edge.rules.sign_in.window.as_secs(), 60, "a minute, whatever the others are");
+    assert!(!config.edge.proxies.is_empty(), "a proxy on this computer is believed");
+    let smtp = config.edge.mail.unwrap().smtp;
+    assert_eq!((smtp.host.as_str(), smtp.port), ("smtp.resend.com", 465));
+    assert_eq!(smtp.credentials.unwrap().0, "resend");
+}

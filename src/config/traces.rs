@@ -87,7 +87,7 @@ fn headers(source: &mut Source) -> Vec<(String, Sensitive)> {
     })
 }
 
-fn decoded(text: &str) -> Option<String> {
+pub(super) fn decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {

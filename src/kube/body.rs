@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use super::params::bad;
 use super::protobuf;
+use crate::server::Depth;
 use crate::server::limits::{BODY_BYTES, BODY_TIME};
 
 /// A document, and the names that occurred more than once in one of its objects.
@@ -74,6 +75,9 @@ pub(super) fn object(media_type: &str, bytes: &[u8]) -> Result<Document, Status>
 
 /// Reads a JSON document.
 pub(super) fn json(bytes: &[u8]) -> Result<Document, Status> {
+    if Depth::of(bytes) > MAX_DEPTH {
+        return Err(too_deep());
+    }
     let mut repeated = Vec::new();
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = Seed { path: "", repeated: &mut repeated }
@@ -88,6 +92,10 @@ pub(super) fn yaml(bytes: &[u8]) -> Result<Document, Status> {
     let mut repeated = Vec::new();
     let mut documents = serde_yaml::Deserializer::from_slice(bytes);
     let malformed = |error: serde_yaml::Error| {
+        // The parser has a bound of its own, and says only this about it.
+        if error.to_string().contains("recursion limit") {
+            return too_deep();
+        }
         let at = error
             .location()
             .map_or(String::new(), |at| format!(" at line {}, column {}", at.line(), at.column()));
@@ -109,9 +117,13 @@ fn position(error: &serde_json::Error) -> String {
 
 fn checked(value: Value, repeated: Vec<String>) -> Result<Document, Status> {
     if deeper_than(&value, MAX_DEPTH) {
-        return Err(bad(format!("the body is deeper than {MAX_DEPTH} levels")));
+        return Err(too_deep());
     }
     Ok(Document { value, repeated })
+}
+
+fn too_deep() -> Status {
+    bad(format!("the body is deeper than {MAX_DEPTH} levels"))
 }
 
 /// Goes down at most `levels` levels.
@@ -252,8 +264,10 @@ mod tests {
         let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
         assert!(json(nested(MAX_DEPTH).as_bytes()).is_ok());
         for levels in [MAX_DEPTH + 1, 100_000] {
-            assert!(json(nested(levels).as_bytes()).is_err());
-            assert!(yaml(nested(levels).as_bytes()).is_err());
+            for read in [json, yaml] {
+                let refused = read(nested(levels).as_bytes()).unwrap_err();
+                assert!(refused.message.contains("deeper than"), "{}", refused.message);
+            }
         }
     }
 

@@ -17,7 +17,7 @@ use super::path::{Part, ResourcePath};
 use super::secrets::Reveal;
 use super::shape::Shape;
 use crate::access::{Attributes, User};
-use crate::server::{AppState, Peer, RequestId};
+use crate::server::{AppState, ClientAddress, RequestId};
 
 /// Characters of the `User-Agent` taken as field manager; Kubernetes' limit.
 const AGENT_CHARS: usize = 128;
@@ -45,7 +45,7 @@ impl Call {
         let params = Params::read(&parts.uri)?;
         let request_id =
             parts.extensions.get::<RequestId>().map_or(String::new(), |id| id.0.clone());
-        let address = parts.extensions.get::<Peer>().map(|peer| peer.0.to_string());
+        let address = parts.extensions.get::<ClientAddress>().map(ToString::to_string);
         let manager = if params.field_manager.is_empty() {
             agent(&parts.headers)
         } else {

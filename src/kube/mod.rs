@@ -36,6 +36,7 @@ mod decisions;
 mod discovery;
 mod events;
 mod fit;
+mod keys;
 mod made;
 mod openapi;
 mod page;
@@ -67,7 +68,7 @@ use devpocket_specs::object::Key;
 use devpocket_specs::status::{Reason, Status};
 
 use crate::access::{Attributes, AuthError, Decision, User};
-use crate::server::{AppState, refuse};
+use crate::server::{Api, AppState, count_user, refuse, too_many};
 use call::Call;
 
 pub use approval::ApprovalRequest;
@@ -76,6 +77,7 @@ pub use decisions::EnvironmentDecisions;
 pub use made::PlansMade;
 pub use plan::EnvironmentPlan;
 pub use resolve::ResolveRequest;
+pub use secrets::{resealed, sealed_texts};
 
 use path::{Part, ResourcePath, Target};
 
@@ -113,6 +115,7 @@ pub async fn authenticate(state: &AppState, headers: &HeaderMap) -> Result<User,
 
 async fn answer(state: Arc<AppState>, prefix: &str, request: Request) -> Result<Response, Status> {
     let user = authenticate(&state, request.headers()).await?;
+    count_user(&state, request.extensions(), &user, Api::Kube).await.map_err(too_many)?;
     let full_path = request.uri().path().to_owned();
     let path = full_path.strip_prefix(prefix).unwrap_or(&full_path);
     let Some(target) = path::parse(path) else {
@@ -142,6 +145,8 @@ async fn answer(state: Arc<AppState>, prefix: &str, request: Request) -> Result<
         Target::SelfSubjectRulesReview => reviews::rules(&call),
         Target::SelfSubjectReview => Ok(reviews::whoami(&call)),
         Target::Catalogue => catalogue::serve(&call.state).await,
+        Target::Keys => keys::list(&call).await,
+        Target::KeyRotation => keys::rotate(&call).await,
         meta => discovery::serve(&call, &meta),
     }
 }
@@ -182,8 +187,8 @@ async fn resource_call(mut call: Call, resource: ResourcePath) -> Result<Respons
 fn verb(call: &Call, target: &Target) -> Result<&'static str, Status> {
     let not_allowed = || method_not_allowed(&call.method);
     let Target::Resource(resource) = target else {
-        let (wanted, verb) =
-            if is_review(target) { (Method::POST, "create") } else { (Method::GET, "get") };
+        let posted = is_review(target) || *target == Target::KeyRotation;
+        let (wanted, verb) = if posted { (Method::POST, "create") } else { (Method::GET, "get") };
         return if call.method == wanted { Ok(verb) } else { Err(not_allowed()) };
     };
     let one = !resource.name.is_empty();

@@ -102,6 +102,10 @@ pub(super) enum Target {
         version: String,
     },
     Catalogue,
+    /// `/apis/devpocket.dev/v1alpha1/sealingkeys`
+    Keys,
+    /// `/apis/devpocket.dev/v1alpha1/sealingkeys/rotate`
+    KeyRotation,
     Resource(ResourcePath),
 }
 
@@ -131,6 +135,8 @@ pub(super) fn parse(path: &str) -> Option<Target> {
         }
         ["apis", AUTHENTICATION, "v1", "selfsubjectreviews"] => Some(Target::SelfSubjectReview),
         ["apis", GROUP, VERSION, "catalogue"] => Some(Target::Catalogue),
+        ["apis", GROUP, VERSION, "sealingkeys"] => Some(Target::Keys),
+        ["apis", GROUP, VERSION, "sealingkeys", "rotate"] => Some(Target::KeyRotation),
         ["api", "v1", rest @ ..] => resource("", "v1", rest),
         ["apis", group, version, rest @ ..] => resource(group, version, rest),
         _ => None,

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use devpocket_specs::admit::Request;
 use devpocket_specs::admit::secret::{plain_values, with_sealed};
 use devpocket_specs::object::{Key, Object};
 use devpocket_specs::secret::SEALED_PREFIX;
@@ -154,6 +155,32 @@ pub(super) fn opened(sealer: &Sealer, object: &Object) -> Result<Object, Status>
         *text = String::from_utf8_lossy(&bytes).into_owned();
     }
     Ok(object)
+}
+
+/// What is sealed in a Secret: its values, and what kubectl left in an annotation.
+pub fn sealed_texts(object: &Object) -> impl Iterator<Item = &str> {
+    let values = object.field("data").as_object().into_iter().flat_map(|data| data.values());
+    let annotation = object.metadata.annotations.get(LAST_APPLIED).map(String::as_str);
+    let texts = values.filter_map(Value::as_str).chain(annotation);
+    texts.filter(|text| text.starts_with(SEALED_PREFIX))
+}
+
+/// The request that seals a Secret again with the first key.
+pub fn resealed(sealer: &Sealer, object: &Object) -> Result<Request, SealError> {
+    let key = object.key();
+    let again = |place: Place<'_>, text: &str| sealer.seal(place, &sealer.open(place, text)?);
+    let (mut values, mut annotations) = (BTreeMap::new(), BTreeMap::new());
+    for (name, value) in object.field("data").as_object().into_iter().flatten() {
+        if let Some(text) = value.as_str().filter(|text| text.starts_with(SEALED_PREFIX)) {
+            values.insert(name.clone(), again(place(&key, name), text)?);
+        }
+    }
+    if let Some(text) = object.metadata.annotations.get(LAST_APPLIED)
+        && text.starts_with(SEALED_PREFIX)
+    {
+        annotations.insert(LAST_APPLIED.to_owned(), again(last_applied(&key), text)?);
+    }
+    Ok(Request::Reseal { values, annotations })
 }
 
 fn place<'a>(key: &'a Key, name: &'a str) -> Place<'a> {

@@ -2,7 +2,7 @@
 //! `serve` differ in where the database, Contabo and the keys come from, and in nothing else.
 //!
 //! Stopping goes from the outside in: the controllers finish what they issued, then the API ends
-//! its watches, then the store flushes. An effect is never left between *issued* and *recorded*.
+//! its watches, then the letter under way is sent, then the store flushes. An effect is never left between *issued* and *recorded*.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,9 +22,14 @@ use crate::access::seal::{SealError, Sealer};
 use crate::access::{ByRole, TokenError, Tokens, User};
 use crate::accounts::{AccountError, AccountSettings, Accounts, SignedIn};
 use crate::cache::{CacheOptions, CachedStore};
+use crate::config::public_host;
 use crate::contabo::Sensitive;
-use crate::mail::Outbox;
-use crate::server::{AllowedHosts, AppState, Build, MetricsText, Server, StoreProbe};
+use crate::keys::{Keys, KeysError};
+use crate::mail::{Carrier, Outbox, Sender};
+use crate::server::limiter::{Limiter, Rules, SharedWindows};
+use crate::server::{
+    AllowedHosts, AppState, Build, Edge, MetricsText, Proxies, Server, StoreProbe,
+};
 use crate::store::{OpenError, PgOptions, PgStore, UrlError};
 
 /// Name of the account the admin token belongs to.
@@ -41,14 +46,42 @@ pub struct NodeConfig {
     /// As [`Sealer::from_text`] reads it.
     pub seal_key: Sensitive,
     pub accounts: AccountSettings,
+    /// Ids of sealing keys that are gone for good: what they sealed is given up.
+    pub lost_seal_keys: Vec<String>,
     /// Already bound, so that a taken port is known before anything else happens.
     pub server: Server,
     /// Names beside loopback the API answers to.
     pub hosts: Vec<String>,
     /// Origins beside those whose pages may ask; `*` for all.
     pub origins: Vec<String>,
+    pub edge: EdgeParts,
     pub settings: Settings,
     pub metrics: Option<MetricsText>,
+}
+
+/// What stands between the network and the API.
+#[derive(Default)]
+pub struct EdgeParts {
+    pub proxies: Proxies,
+    /// None: nobody is limited.
+    pub rules: Option<Rules>,
+    /// Whether people reach it by https only.
+    pub https: bool,
+    /// Where people reach it.
+    pub public_url: Option<String>,
+    /// Who takes letters; none: no letters.
+    pub carrier: Option<Arc<dyn Carrier>>,
+}
+
+impl EdgeParts {
+    /// With limits that replicas on the same database share.
+    fn edge(self, postgres: &PgStore, clock: &Arc<dyn Clock>) -> Edge {
+        let limiter = self.rules.map(|rules| {
+            let shared = SharedWindows::new(postgres.pool().clone());
+            Limiter::new(rules, clock.clone(), Some(shared))
+        });
+        Edge { proxies: self.proxies, limiter, https: self.https, public_url: self.public_url }
+    }
 }
 
 /// Why a process does not start.
@@ -62,10 +95,68 @@ pub enum NodeError {
     Cache(#[from] devpocket_controllers::store::StoreError),
     #[error("the sealing key: {0}")]
     Seal(#[from] SealError),
+    #[error(transparent)]
+    Keys(#[from] KeysError),
     #[error("the admin token: {0}")]
     Token(#[from] TokenError),
     #[error("accounts: {0}")]
     Accounts(#[from] AccountError),
+}
+
+/// What the parts of a process are made with.
+struct Ports {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn Ids>,
+    catalogue: Arc<Catalogue>,
+}
+
+/// What stops a task, and the task if there is one.
+type Stoppable = (CancellationToken, Option<JoinHandle<()>>);
+
+impl Ports {
+    fn client(&self, actor: Actor) -> Client {
+        let (clock, ids) = (self.clock.clone(), self.ids.clone());
+        Client::new(self.store.clone(), clock, ids, self.catalogue.clone(), actor)
+    }
+
+    fn keys(&self, sealer: &Arc<Sealer>, postgres: &Arc<PgStore>) -> Keys {
+        Keys {
+            sealer: sealer.clone(),
+            store: self.store.clone(),
+            postgres: postgres.clone(),
+            clock: self.clock.clone(),
+            ids: self.ids.clone(),
+            catalogue: self.catalogue.clone(),
+        }
+    }
+
+    fn deps(&self, cloud: Arc<dyn Cloud>) -> Deps {
+        Deps {
+            store: self.store.clone(),
+            cloud,
+            guest: Arc::new(Unobserved),
+            clock: self.clock.clone(),
+            ids: self.ids.clone(),
+            catalogue: self.catalogue.clone(),
+        }
+    }
+
+    /// Sends letters, where there is somebody to take them.
+    fn mail(
+        &self,
+        carrier: Option<Arc<dyn Carrier>>,
+        outbox: &Outbox,
+        postgres: &PgStore,
+    ) -> Stoppable {
+        let stop = CancellationToken::new();
+        let task = carrier.map(|carrier| {
+            let (outbox, pool) = (outbox.clone(), postgres.pool().clone());
+            let sender = Sender { outbox, pool, carrier, ids: self.ids.clone() };
+            tokio::spawn(sender.run(stop.clone()))
+        });
+        (stop, task)
+    }
 }
 
 /// A running process.
@@ -76,6 +167,7 @@ pub struct Node {
     client: Client,
     controllers: (CancellationToken, JoinHandle<()>),
     api: (CancellationToken, JoinHandle<()>),
+    mail: Stoppable,
 }
 
 impl Node {
@@ -87,73 +179,67 @@ impl Node {
         let postgres = Arc::new(PgStore::connect(options).await?);
         let cached = CachedStore::open(postgres.clone(), CacheOptions::default()).await?;
         let cached = Arc::new(cached);
-        let store: Arc<dyn Store> = cached.clone();
+        let ports = Ports {
+            store: cached.clone(),
+            clock: config.clock,
+            ids: config.ids,
+            catalogue: config.catalogue,
+        };
+        let keys = Arc::new(ports.keys(&sealer, &postgres));
+        keys.check(&config.lost_seal_keys).await?;
 
-        let accounts = Accounts::new(
+        let outbox = match config.edge.carrier {
+            Some(_) => Outbox::new(sealer.clone()),
+            None => Outbox::default(),
+        };
+        let mut settings = config.accounts;
+        settings.mail = config.edge.carrier.is_some();
+        let accounts = Arc::new(Accounts::new(
             postgres.pool().clone(),
-            config.clock.clone(),
-            config.ids.clone(),
-            config.accounts,
-            Client::new(
-                store.clone(),
-                config.clock.clone(),
-                config.ids.clone(),
-                config.catalogue.clone(),
-                Actor::system("devpocket-accounts"),
-            ),
-            Outbox::default(),
-        )?;
-        let accounts = Arc::new(accounts);
-        if !accounts.settings.mail {
-            tracing::warn!(
-                "no mail is sent: addresses are not verified, and a forgotten password is set by \
-                 the link of `devpocket admin reset-link NAME`"
-            );
-        }
+            ports.clock.clone(),
+            ports.ids.clone(),
+            settings,
+            ports.client(Actor::system("devpocket-accounts")),
+            outbox.clone(),
+        )?);
+        let mut parts = config.edge;
+        let mail = ports.mail(parts.carrier.take(), &outbox, &postgres);
+        let mut hosts = config.hosts;
+        hosts.extend(parts.public_url.as_deref().and_then(public_host));
         let api_stop = CancellationToken::new();
         tokio::spawn(accounts.clone().keep_tidy(api_stop.clone()));
         let address = config.server.address();
         let state = Arc::new(AppState {
-            store: store.clone(),
-            clock: config.clock.clone(),
-            ids: config.ids.clone(),
-            catalogue: config.catalogue.clone(),
+            store: ports.store.clone(),
+            clock: ports.clock.clone(),
+            ids: ports.ids.clone(),
+            catalogue: ports.catalogue.clone(),
             sealer,
             authorizer: Arc::new(ByRole),
             authenticator: Arc::new(SignedIn::new(tokens, accounts.clone())),
             accounts: Some(accounts),
-            hosts: AllowedHosts::new(&config.hosts).with_origins(&config.origins),
+            hosts: AllowedHosts::new(&hosts).with_origins(&config.origins),
+            edge: parts.edge(&postgres, &ports.clock),
+            keys: Some(keys),
+            outbox,
             plans: Default::default(),
             metrics: config.metrics,
-            probes: vec![Arc::new(StoreProbe(store.clone()))],
+            probes: vec![Arc::new(StoreProbe(ports.store.clone()))],
             shutdown: api_stop.clone(),
             build: Build::default(),
         });
         let api = tokio::spawn(config.server.serve(state));
 
         let controllers_stop = CancellationToken::new();
-        let deps = Deps {
-            store: store.clone(),
-            cloud: config.cloud,
-            guest: Arc::new(Unobserved),
-            clock: config.clock.clone(),
-            ids: config.ids.clone(),
-            catalogue: config.catalogue.clone(),
-        };
+        let deps = ports.deps(config.cloud);
         let controllers =
             tokio::spawn(Manager::run(deps, config.settings, controllers_stop.clone()));
-        let client = Client::new(
-            store,
-            config.clock,
-            config.ids,
-            config.catalogue,
-            Actor {
-                user: ADMIN.into(),
-                manager: "devpocket-up".into(),
-                address: None,
-                request_id: String::new(),
-            },
-        );
+        let client = ports.client(Actor {
+            user: ADMIN.into(),
+            manager: "devpocket-up".into(),
+            address: None,
+            request_id: String::new(),
+        });
         Ok(Node {
             address,
             store: cached,
@@ -161,6 +247,7 @@ impl Node {
             client,
             controllers: (controllers_stop, controllers),
             api: (api_stop, api),
+            mail,
         })
     }
 
@@ -185,6 +272,10 @@ impl Node {
         let _ = self.controllers.1.await;
         self.api.0.cancel();
         let _ = self.api.1.await;
+        self.mail.0.cancel();
+        if let Some(mail) = self.mail.1 {
+            let _ = mail.await;
+        }
         self.store.stop_following();
         self.postgres.close().await;
     }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::Problem;
 use crate::access::{Credential, User};
 use crate::accounts::{AccountError, Accounts, Origin};
-use crate::server::{AppState, Peer, RequestId};
+use crate::server::{Api, AppState, ClientAddress, RequestId, count_user, too_many_rest};
 
 /// Anybody: from where a request comes, whoever sent it.
 #[derive(Clone, Debug)]
@@ -60,7 +60,7 @@ impl FromRequestParts<Arc<AppState>> for Anyone {
         let agent = agent.and_then(|value| value.to_str().ok()).unwrap_or_default();
         let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone());
         let origin = Origin {
-            address: parts.extensions.get::<Peer>().map(|peer| peer.0.ip().to_string()),
+            address: parts.extensions.get::<ClientAddress>().map(ClientAddress::to_string),
             request_id: request_id.unwrap_or_default(),
             ..Origin::anonymous()
         };
@@ -74,6 +74,8 @@ impl FromRequestParts<Arc<AppState>> for Caller {
     async fn from_request_parts(parts: &mut Parts, state: &Arc<AppState>) -> Result<Self, Problem> {
         let Anyone(origin) = Anyone::from_request_parts(parts, state).await?;
         let user = crate::kube::authenticate(state, &parts.headers).await?;
+        let counted = count_user(state, &parts.extensions, &user, Api::Rest).await;
+        counted.map_err(too_many_rest)?;
         let origin = origin.of(&user);
         Ok(Caller { user, origin })
     }

@@ -11,8 +11,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::clock::{RandomIds, SystemClock};
 use crate::config::{ConfigErrors, Database, MigrateArgs, ServeArgs, ServeConfig};
 use crate::contabo::{ContaboClient, SetupError};
-use crate::node::{Node, NodeConfig, NodeError};
-use crate::server::{Exposure, Server, ServerError};
+use crate::mail::{Carrier, MailError, SmtpCarrier};
+use crate::node::{EdgeParts, Node, NodeConfig, NodeError};
+use crate::server::{CertificateError, Exposure, FileTls, Server, ServerError};
 use crate::store::{
     self, Pending, PgOptions, Place, SchemaError, SchemaStatus, Unreachable, UrlError, UsedBy,
 };
@@ -31,6 +32,10 @@ pub enum ServeError {
     Contabo(#[from] SetupError),
     #[error(transparent)]
     Node(#[from] NodeError),
+    #[error("TLS_CERT, TLS_KEY: {0}")]
+    Certificate(#[from] CertificateError),
+    #[error(transparent)]
+    Mail(#[from] MailError),
     #[error("signals cannot be heard: {0}")]
     Signals(std::io::Error),
     #[error("DATABASE_URL: {0}")]
@@ -68,11 +73,7 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     let filter = config.log_filter.as_deref();
     let traces = telemetry::start_logs_and_traces(filter, config.log_json, config.traces.as_ref())?;
     let metrics = telemetry::start_metrics()?;
-    let exposure = match args.behind_proxy {
-        true => Exposure::BehindProxy,
-        false => Exposure::Loopback,
-    };
-    let server = Server::bind((config.host, config.port).into(), exposure).await?;
+    let server = listen(&config).await?;
     prepare_schema(&config).await?;
     for warning in &warnings {
         tracing::warn!("{warning}");
@@ -89,9 +90,11 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
         admin_token: config.admin_token.clone(),
         seal_key: config.seal_key.clone(),
         accounts: config.accounts.clone().expect("a configuration without faults has keys"),
+        lost_seal_keys: config.edge.lost_seal_keys.clone(),
         server,
         hosts: config.allowed_hosts.clone(),
         origins: config.allowed_origins.clone(),
+        edge: edge(&config)?,
         settings: settings(&config, &*ids),
         metrics: Some(metrics),
         ids,
@@ -106,6 +109,44 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Takes the address, with TLS where a certificate is configured.
+async fn listen(config: &ServeConfig) -> Result<Server, ServeError> {
+    let edge = &config.edge;
+    let exposure = match (edge.behind_proxy, &edge.tls) {
+        (true, _) => Exposure::BehindProxy,
+        (false, Some(_)) => Exposure::Tls,
+        (false, None) => Exposure::Loopback,
+    };
+    let tls = edge.tls.clone().map(FileTls::open).transpose()?;
+    let server = Server::bind((config.host, config.port).into(), exposure).await?;
+    Ok(match tls {
+        Some(tls) => server.with_certificate(tls),
+        None => server,
+    })
+}
+
+/// The edge's parts, made from its settings.
+fn edge(config: &ServeConfig) -> Result<EdgeParts, ServeError> {
+    let edge = &config.edge;
+    let carrier = match &edge.mail {
+        Some(mail) => Some(Arc::new(SmtpCarrier::new(mail.clone())?) as Arc<dyn Carrier>),
+        None => {
+            tracing::warn!(
+                "no mail can be sent (SMTP_URL, SMTP_HOST or RESEND_API_KEY): nobody is asked to \
+                 verify an address, and devpocket admin gives out links"
+            );
+            None
+        }
+    };
+    Ok(EdgeParts {
+        proxies: edge.proxies.clone(),
+        rules: Some(edge.rules),
+        https: edge.behind_proxy || edge.tls.is_some(),
+        public_url: edge.public_url.clone(),
+        carrier,
+    })
 }
 
 /// Limits of a new installation, and this process's name in the lease.

@@ -8,11 +8,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use devpocket_specs::status::{Reason, Status};
 
+use super::cors::{self, Grant};
 use super::reply::refuse;
 use super::state::AppState;
 
@@ -38,10 +39,24 @@ impl AllowedHosts {
 
     fn allows(&self, authority: &str) -> bool {
         let Some(host) = host_of(authority) else { return false };
-        let host = host.to_ascii_lowercase();
-        host == "localhost"
-            || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-            || self.names.contains(&host)
+        is_loopback(authority) || self.names.contains(&host.to_ascii_lowercase())
+    }
+
+    /// What a page of this origin may be told, if it is one of another site that may read answers.
+    fn grant(&self, headers: &HeaderMap) -> Option<Grant> {
+        let origin = headers.get(header::ORIGIN)?;
+        let text = origin.to_str().ok()?.to_ascii_lowercase();
+        if self.origins.contains(&text) {
+            return Some(Grant { origin: origin.clone(), credentials: true });
+        }
+        if self.origins.iter().any(|known| known == "*") {
+            return Some(Grant { origin: HeaderValue::from_static("*"), credentials: false });
+        }
+        // Whoever builds an app on this computer asks from another port of it.
+        let (_, authority) = text.split_once("://")?;
+        let here = headers.get(header::HOST)?.to_str().ok()?;
+        let both = is_loopback(authority) && is_loopback(here);
+        both.then(|| Grant { origin: origin.clone(), credentials: false })
     }
 
     /// Why a request with these headers is refused, if it is.
@@ -67,6 +82,13 @@ impl AllowedHosts {
     }
 }
 
+fn is_loopback(authority: &str) -> bool {
+    host_of(authority).is_some_and(|host| {
+        host.eq_ignore_ascii_case("localhost")
+            || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    })
+}
+
 /// The host in `host`, `host:port`, `[v6]` or `[v6]:port`.
 fn host_of(authority: &str) -> Option<&str> {
     let is_port = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
@@ -86,13 +108,24 @@ pub(super) async fn check(
     request: Request,
     next: Next,
 ) -> Response {
-    match state.hosts.refusal(request.headers()) {
-        None => next.run(request).await,
+    let grant = state.hosts.grant(request.headers());
+    let mut response = match state.hosts.refusal(request.headers()) {
         Some(status) => {
             tracing::warn!(code = status.details.code, "{}", status.message);
-            refuse(&status)
+            return refuse(&status);
         }
+        None => match &grant {
+            Some(grant) if cors::is_preflight(&request) => {
+                cors::preflight(grant, request.headers())
+            }
+            _ => next.run(request).await,
+        },
+    };
+    if let Some(grant) = &grant {
+        grant.tell(response.headers_mut());
     }
+    cors::varies(response.headers_mut());
+    response
 }
 
 #[cfg(test)]
@@ -149,6 +182,29 @@ mod tests {
         let all = AllowedHosts::default().with_origins(["*"]);
         assert_eq!(code(&all, "localhost", Some("https://anything")), 200);
         assert_eq!(code(&all, "evil.example", None), 403);
+    }
+
+    #[test]
+    fn only_origins_that_are_named_may_send_credentials() {
+        let told = |hosts: &AllowedHosts, host: &str, origin: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, host.parse().unwrap());
+            headers.insert(header::ORIGIN, origin.parse().unwrap());
+            let grant = hosts.grant(&headers);
+            grant.map(|grant| (grant.origin.to_str().unwrap().to_owned(), grant.credentials))
+        };
+        let app = "https://app.example.com";
+        let named = AllowedHosts::new(["pocket.example"]).with_origins([app]);
+        assert_eq!(told(&named, "pocket.example", app), Some((app.into(), true)));
+        assert_eq!(told(&named, "pocket.example", "https://evil.example"), None);
+        let page = "http://localhost:3000";
+        assert_eq!(told(&named, "pocket.example", page), None);
+        assert_eq!(told(&named, "127.0.0.1:8000", page), Some((page.into(), false)));
+        let all = AllowedHosts::default().with_origins(["*"]);
+        assert_eq!(told(&all, "localhost", app), Some(("*".into(), false)));
+        let both = AllowedHosts::default().with_origins(["*", app]);
+        assert_eq!(told(&both, "localhost", app), Some((app.into(), true)));
+        assert_eq!(told(&both, "localhost", "https://evil.example"), Some(("*".into(), false)));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use axum::response::Response;
 use devpocket_specs::status::{Reason, Status};
 use serde_json::{Value, json};
 
+use super::counted::{Api, count_user, too_many};
 use super::limits::PROBE;
 use super::reply::{self, refuse};
 use super::state::AppState;
@@ -64,6 +65,10 @@ pub(super) async fn metrics(State(state): State<Arc<AppState>>, request: Request
         Ok(user) => user,
         Err(status) => return refuse(&status),
     };
+    let counted = count_user(&state, request.extensions(), &user, Api::Kube).await;
+    if let Err(standing) = counted {
+        return refuse(&too_many(standing));
+    }
     // They count what everybody does.
     let asked = Attributes { verb: "get".into(), path: "/metrics".into(), ..Attributes::default() };
     if let Decision::Deny(why) = state.authorizer.authorize(&user, &asked) {

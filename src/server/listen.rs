@@ -14,13 +14,14 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
+use super::certificate::FileTls;
 use super::limits::{
     ACCEPT_PAUSE, CONNECTIONS, DRAIN, HEADER_BYTES, HEADER_TIME, HEADERS, READ_BYTES,
 };
@@ -30,13 +31,16 @@ use super::tls::LocalTls;
 
 /// First byte of a TLS connection: a handshake record. No HTTP request begins with it.
 const TLS_HANDSHAKE: u8 = 0x16;
+/// For whoever speaks plain HTTP where only TLS is spoken. What they sent was in the clear already.
+const PLAIN_REFUSED: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\n\
+    content-length: 41\r\nconnection: close\r\n\r\nthis port speaks TLS only: use https://\n\n";
 
 /// Why the server does not listen.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
     #[error("{0} is in use by another process")]
     Taken(SocketAddr),
-    #[error("{0} can be reached from other machines, and this server has no TLS of its own")]
+    #[error("{0} can be reached from other machines, where tokens would travel in the clear")]
     NotLoopback(SocketAddr),
     #[error("cannot listen on {address}: {source}")]
     Listen {
@@ -54,6 +58,16 @@ pub enum Exposure {
     Loopback,
     /// Anybody: something in front of it terminates TLS.
     BehindProxy,
+    /// Anybody, by TLS: [`Server::with_certificate`] follows.
+    Tls,
+}
+
+/// How connections are made secret.
+#[derive(Clone, Debug)]
+enum Tls {
+    /// Plain HTTP is spoken on the same port.
+    Local(LocalTls),
+    Files(FileTls),
 }
 
 /// A bound listener that does not serve yet.
@@ -61,7 +75,7 @@ pub enum Exposure {
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
-    tls: Option<LocalTls>,
+    tls: Option<Tls>,
 }
 
 impl Server {
@@ -81,7 +95,12 @@ impl Server {
 
     /// Speaks TLS as well, on the same port: what begins with a handshake is TLS, the rest is plain.
     pub fn with_tls(self, tls: LocalTls) -> Server {
-        Server { tls: Some(tls), ..self }
+        Server { tls: Some(Tls::Local(tls)), ..self }
+    }
+
+    /// Speaks TLS only, with a certificate from files that may be replaced while it runs.
+    pub fn with_certificate(self, tls: FileTls) -> Server {
+        Server { tls: Some(Tls::Files(tls)), ..self }
     }
 
     /// The address it listens on.
@@ -94,6 +113,9 @@ impl Server {
         let shutdown = state.shutdown.clone();
         let router = super::router(state);
         let connections = TaskTracker::new();
+        if let Some(Tls::Files(tls)) = &self.tls {
+            connections.spawn(tls.clone().follow(shutdown.clone()));
+        }
         let room = Arc::new(Semaphore::new(CONNECTIONS));
         loop {
             let accepted = tokio::select! {
@@ -131,7 +153,7 @@ impl Server {
 /// Finds out what a connection speaks, and serves it.
 async fn connection<S>(
     stream: TcpStream,
-    tls: Option<LocalTls>,
+    tls: Option<Tls>,
     service: S,
     shutdown: CancellationToken,
 ) -> io::Result<()>
@@ -145,9 +167,16 @@ where
     let opening = async {
         let mut first = [0];
         if stream.peek(&mut first).await? == 0 || first[0] != TLS_HANDSHAKE {
-            return Ok(Either::Left(stream));
+            return match tls {
+                Tls::Local(_) => Ok(Either::Left(stream)),
+                Tls::Files(_) => Err(refuse_plain(stream).await),
+            };
         }
-        tls.acceptor.accept(stream).await.map(Either::Right)
+        let acceptor = match &tls {
+            Tls::Local(tls) => tls.acceptor.clone(),
+            Tls::Files(tls) => tls.acceptor(),
+        };
+        acceptor.accept(stream).await.map(Either::Right)
     };
     // Whoever connects and says nothing holds no place, as with the headers.
     let opened = tokio::select! {
@@ -160,6 +189,13 @@ where
         Either::Right(secret) => converse(secret, service, shutdown).await,
     }
     .map_err(io::Error::other)
+}
+
+async fn refuse_plain(mut stream: TcpStream) -> io::Error {
+    // Best effort: it is refused whether it hears why or not.
+    let _ = stream.write_all(PLAIN_REFUSED).await;
+    let _ = stream.shutdown().await;
+    io::Error::other("plain HTTP where only TLS is spoken")
 }
 
 /// What a connection's requests are handed to.

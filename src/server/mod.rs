@@ -2,10 +2,12 @@
 //!
 //! # A request's way
 //! [`listen`] accepts it (bounded connections, bounded headers, a deadline for sending them), gives
-//! it a request id, [`gate`] refuses foreign `Host` and `Origin` headers, and the router hands it to
-//! [`health`], the metrics, the Kubernetes-style API ([`crate::kube`]) under [`KUBE_PREFIX`], or the
-//! mobile app's ([`crate::rest`]) under [`REST_PREFIX`]. Both authenticate and authorize by
-//! themselves; without a token answer only `/health*` and what leads to one.
+//! it a request id and finds out whose it is ([`ClientAddress`]), [`gate`] refuses foreign `Host` and
+//! `Origin` headers and answers preflights, [`counted`] refuses addresses that ask too often, and the
+//! router hands it to [`health`], the metrics, the Kubernetes-style API ([`crate::kube`]) under
+//! [`KUBE_PREFIX`], the mobile app's ([`crate::rest`]) under [`REST_PREFIX`], or the served pages
+//! ([`crate::pages`]). Both APIs authenticate, count ([`count_user`]) and authorize by themselves;
+//! without a token answer only `/health*`, the pages, and what leads to a token.
 //!
 //! # Guarantees
 //! - Every refusal is a Kubernetes `Status` in JSON and carries the request id.
@@ -13,13 +15,24 @@
 //!   under way finish within [`limits::DRAIN`].
 //!
 //! # Caveats
-//! TLS is for loopback only ([`LocalTls`], on the same port as plain HTTP), so [`Server::bind`]
-//! refuses to listen off loopback unless told to (a proxy in front). A browser on the same machine could reach a loopback listener through a name it
-//! resolves there (DNS rebinding), which is what the `Host` check is for.
+//! [`LocalTls`] speaks TLS and plain HTTP on one port, for loopback only. Beyond loopback
+//! [`Server::bind`] wants a certificate ([`FileTls`], then TLS only) or a proxy in front. A browser on
+//! the same machine could reach a loopback listener through a name it resolves there (DNS
+//! rebinding), which is what the `Host` check is for.
 
 pub mod limits;
 
+pub mod limiter;
+
+mod address;
+mod certificate;
+mod cors;
+mod counted;
+mod depth;
+mod edge;
 mod gate;
+mod guard;
+mod headers;
 mod health;
 mod listen;
 mod reply;
@@ -36,6 +49,11 @@ use axum::response::Response;
 use axum::routing::{any, get};
 use devpocket_specs::status::{Reason, Status};
 
+pub use address::{ClientAddress, Proxies};
+pub use certificate::{CertificateError, FileTls, LOOK_EVERY, TlsFiles};
+pub use counted::{Api, count_user, too_many, too_many_rest};
+pub use depth::Depth;
+pub use edge::Edge;
 pub use gate::AllowedHosts;
 pub use listen::{Exposure, Server, ServerError};
 pub use reply::{json, refuse};
@@ -59,8 +77,14 @@ pub fn router(state: Arc<AppState>) -> Router {
         .route("/kube", any(kube))
         .route("/kube/", any(kube))
         .route("/kube/{*path}", any(kube))
-        .nest(REST_PREFIX, crate::rest::router(state.clone()))
+        .nest(
+            REST_PREFIX,
+            crate::rest::router(state.clone())
+                .layer(from_fn_with_state(state.clone(), guard::bound)),
+        )
+        .merge(crate::pages::router())
         .fallback(nothing_here)
+        .layer(from_fn_with_state(state.clone(), counted::count))
         .layer(from_fn_with_state(state.clone(), gate::check))
         .layer(from_fn_with_state(state.clone(), request::identify))
         .with_state(state)

@@ -11,6 +11,8 @@ use devpocket_specs::kind::Kind;
 use jiff::Timestamp;
 use tracing::Instrument as _;
 
+use super::address::ClientAddress;
+use super::headers;
 use super::limits::REQUEST_ID_CHARS;
 use super::state::AppState;
 
@@ -18,7 +20,8 @@ const HEADER: &str = "x-request-id";
 /// Parts of a path that a trace is named by; the API's own have fewer.
 const ROUTE_SEGMENTS: usize = 10;
 
-/// Address of the client's end of the connection.
+/// Address of the other end of the connection: the client, or a proxy in front of it. Who asks is
+/// [`ClientAddress`].
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
 
@@ -36,6 +39,10 @@ pub(super) async fn identify(
 ) -> Response {
     let id = chosen_id(&request).unwrap_or_else(|| state.ids.uid().to_string());
     request.extensions_mut().insert(RequestId(id.clone()));
+    if let Some(peer) = request.extensions().get::<Peer>().copied() {
+        let client = state.edge.proxies.client(peer.0.ip(), request.headers());
+        request.extensions_mut().insert::<ClientAddress>(client);
+    }
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     let span = tracing::info_span!("request", request_id = %id);
@@ -62,6 +69,7 @@ pub(super) async fn identify(
         .record(took.as_secs_f64());
     let value = HeaderValue::from_str(&id).expect("request ids are checked to be plain ASCII");
     response.headers_mut().insert(HEADER, value);
+    headers::secure(response.headers_mut(), state.edge.https, took);
     // Ours and not the machine's: after `clock advance` clients count ages by what it is here.
     if let Some(now) = date(state.clock.now()) {
         response.headers_mut().insert(header::DATE, now);

@@ -8,11 +8,13 @@ use devpocket_controllers::store::Store;
 use devpocket_specs::catalogue::Catalogue;
 use tokio_util::sync::CancellationToken;
 
-use super::AllowedHosts;
+use super::{AllowedHosts, Edge};
 use crate::access::seal::Sealer;
 use crate::access::{Authenticator, Authorizer};
 use crate::accounts::Accounts;
+use crate::keys::Keys;
 use crate::kube::PlansMade;
+use crate::mail::Outbox;
 
 /// The metrics as Prometheus text, rendered when asked for.
 pub type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
@@ -66,6 +68,12 @@ pub struct AppState {
     /// Absent over a store that is not Postgres: `/api/v1` then knows nobody.
     pub accounts: Option<Arc<Accounts>>,
     pub hosts: AllowedHosts,
+    /// Proxies, limits, and how people reach this server.
+    pub edge: Edge,
+    /// The sealing keys; absent over a store that is not Postgres.
+    pub keys: Option<Arc<Keys>>,
+    /// Where letters to people are posted.
+    pub outbox: Outbox,
     /// Plans that were shown lately.
     pub plans: PlansMade,
     /// Absent where no recorder is installed: `/metrics` is then 404.

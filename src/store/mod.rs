@@ -234,6 +234,21 @@ impl PgStore {
         secrets::put(&self.pool, name, sealed, replaces).await
     }
 
+    /// All secrets of the installation by name, sealed.
+    pub async fn system_secrets(&self) -> Result<Vec<(String, SystemSecret)>, StoreError> {
+        secrets::all(&self.pool).await
+    }
+
+    /// Forgets a secret of the installation.
+    pub async fn remove_system_secret(&self, name: &str) -> Result<(), StoreError> {
+        secrets::remove(&self.pool, name).await
+    }
+
+    /// How many former states of Secrets in the log are sealed with this key.
+    pub async fn sealed_history(&self, key_id: &str) -> Result<u64, StoreError> {
+        secrets::history(&self.pool, &crate::access::seal::mark(key_id)).await
+    }
+
     /// Forgets changes up to `revision`: publishes that, then drops what lies wholly below.
     pub async fn compact(&self, revision: Revision) -> Result<(), StoreError> {
         let mut connection = self.pool.acquire().await.map_err(Fault::from)?;

@@ -3,6 +3,7 @@
 use sqlx::{PgPool, Row};
 
 use devpocket_controllers::store::StoreError;
+use devpocket_specs::kind::Kind;
 
 use super::fault::Fault;
 
@@ -48,4 +49,35 @@ pub(super) async fn put(
         .map_err(Fault::from)?;
     let gone = || StoreError::Corrupt(format!("the system secret {name} is gone"));
     get(pool, name).await?.ok_or_else(gone)
+}
+
+/// All of them, by name.
+pub(super) async fn all(pool: &PgPool) -> Result<Vec<(String, SystemSecret)>, StoreError> {
+    let sql = "SELECT name, sealed, version FROM system_secrets ORDER BY name";
+    let rows = sqlx::query(sql).fetch_all(pool).await.map_err(Fault::from)?;
+    let read = |row: &sqlx::postgres::PgRow| {
+        let secret = SystemSecret { sealed: row.get("sealed"), version: row.get("version") };
+        (row.get("name"), secret)
+    };
+    Ok(rows.iter().map(read).collect())
+}
+
+pub(super) async fn remove(pool: &PgPool, name: &str) -> Result<(), StoreError> {
+    let sql = "DELETE FROM system_secrets WHERE name = $1";
+    sqlx::query(sql).bind(name).execute(pool).await.map_err(Fault::from)?;
+    Ok(())
+}
+
+/// Former states of Secrets in the log with this text in them.
+pub(super) async fn history(pool: &PgPool, text: &str) -> Result<u64, StoreError> {
+    let count: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM changes WHERE kind = $1 \
+         AND (strpos(body::text, $2) > 0 OR strpos(previous::text, $2) > 0)",
+    )
+    .bind(Kind::Secret.number())
+    .bind(text)
+    .fetch_one(pool)
+    .await
+    .map_err(Fault::from)?;
+    Ok(u64::try_from(count).unwrap_or(0))
 }

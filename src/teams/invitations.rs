@@ -15,6 +15,7 @@ use crate::access::Role;
 use crate::accounts::opaque::{self, Digest};
 use crate::accounts::{AccountError, Origin, names};
 use crate::mail::Letter;
+use crate::pages::Page;
 
 /// What a code begins with.
 pub const PREFIX: &str = "dpi_";
@@ -173,7 +174,7 @@ impl Teams {
         team: &str,
         code: &str,
     ) -> Result<Option<String>, AccountError> {
-        let link = format!("{}/invite?code={code}", self.accounts.settings.public_url);
+        let link = Page::Invite.link(&self.accounts.settings.public_url, code);
         let Some(to) = invitation.email.as_deref().filter(|_| invitation.mailed) else {
             return Ok(Some(link));
         };

@@ -25,7 +25,7 @@ pub enum Shape {
 }
 
 /// Name, shape and what it says of every metric.
-pub const FAMILIES: [(&str, Shape, &str); 34] = [
+pub const FAMILIES: [(&str, Shape, &str); 38] = [
     ("devpocket_queue_depth", Shape::Gauge, "Records that wait for a reconcile"),
     ("devpocket_reconciles_total", Shape::Counter, "Reconciles by how they ended"),
     ("devpocket_reconcile_seconds", Shape::Seconds, "Time a reconcile took"),
@@ -84,6 +84,22 @@ pub const FAMILIES: [(&str, Shape, &str); 34] = [
         "Spans for the collector of traces, by outcome",
     ),
     ("devpocket_http_request_seconds", Shape::Seconds, "Time a request of the API took"),
+    ("devpocket_rate_limited_total", Shape::Counter, "Requests refused for their number, by whose"),
+    (
+        "devpocket_rate_limit_alone_total",
+        Shape::CounterFromZero,
+        "Times the database did not answer and limits were counted by this process alone",
+    ),
+    (
+        "devpocket_tls_reload_failures_total",
+        Shape::CounterFromZero,
+        "New certificates that were not used because they are broken",
+    ),
+    (
+        "devpocket_mail_letters_total",
+        Shape::Counter,
+        "Letters by what became of a try to send them",
+    ),
 ];
 
 /// Starts metrics, and answers what renders them for `/metrics`.

@@ -138,7 +138,7 @@ impl Folder {
 }
 
 /// Everything that is ever put into the folder.
-const OURS: [&str; 12] = [
+const OURS: [&str; 13] = [
     "lock",
     "postgres",
     "postgres-download",
@@ -148,6 +148,7 @@ const OURS: [&str; 12] = [
     "seal-key",
     "secret-key",
     "clock",
+    super::mail::FOLDER,
     "clock.new",
     TWIN,
     "twin.yaml.new",

@@ -7,6 +7,7 @@
 mod args;
 mod demo;
 mod folder;
+mod mail;
 mod next;
 mod screen;
 mod stop;
@@ -37,7 +38,7 @@ use crate::contabo::{
 };
 use crate::context::{self, Context, ContextError, Contexts};
 use crate::embedded::{self, EmbeddedConfig, EmbeddedError, EmbeddedPostgres};
-use crate::node::{Node, NodeConfig, NodeError};
+use crate::node::{EdgeParts, Node, NodeConfig, NodeError};
 use crate::picture::{self, Picture, PictureError};
 use crate::serve::ServeError;
 use crate::server::{Exposure, LocalTls, Server, ServerError, TlsError};
@@ -172,7 +173,8 @@ impl Here<'_> {
         ending: &mut Ending,
     ) -> Result<(), UpError> {
         let started = Instant::now();
-        let node = start_node(self.folder, postgres, server, self.simulator, clock).await?;
+        let edge = mail::edge(self.folder, server.address(), self.screen);
+        let node = start_node(self.folder, postgres, server, self.simulator, clock, edge).await?;
         self.screen.devpocket(started, node.address(), self.simulator.api_address());
         let shown = tokio::select! {
             biased;
@@ -320,6 +322,7 @@ async fn start_node(
     server: Server,
     simulator: &Simulator,
     clock: SystemClock,
+    edge: EdgeParts,
 ) -> Result<Node, UpError> {
     let url = postgres.url();
     let pool = store::pool(&PgOptions::from_url(&url)?.connect, 2).await?;
@@ -350,9 +353,11 @@ async fn start_node(
         admin_token: Sensitive::new(folder.secret("admin-token", new_token)?),
         seal_key: Sensitive::new(folder.secret("seal-key", new_key)?),
         accounts: accounts(folder, &server)?,
+        lost_seal_keys: Vec::new(),
         server,
         hosts: Vec::new(),
         origins: Vec::new(),
+        edge,
         settings: settings(folder),
         metrics: Some(telemetry::start_metrics()?),
     })

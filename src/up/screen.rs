@@ -25,6 +25,7 @@ const TIME_WIDTH: usize = 7;
 const WORD_WIDTH: usize = 12;
 
 /// The terminal, or whatever stands in its place.
+#[derive(Clone)]
 pub struct Screen {
     style: Style,
     words: Words,

@@ -12,8 +12,8 @@ async fn an_admin_makes_accounts_whatever_registration_says() {
     let made = world.post_as(ADMIN_TOKEN, "/admin/accounts", form).await;
     assert_eq!(made.code, 201, "{made:?}");
     let link = made.body["reset_link"].as_str().unwrap();
-    assert!(link.starts_with("http://127.0.0.1:8000/reset?code=dpc_"), "{link}");
-    let code = link.split("code=").nth(1).unwrap();
+    assert!(link.starts_with("http://127.0.0.1:8000/reset#dpc_"), "{link}");
+    let code = link.split('#').nth(1).unwrap();
     let form = json!({"token": code, "new_password": PASSWORD});
     assert_eq!(world.post("/auth/reset-password", form).await.code, 200);
     world.login("ann", PASSWORD).await.signed();

@@ -16,7 +16,7 @@ async fn code(world: &World, name: &str, purpose: Purpose) -> String {
     let mut connection = world.pool.acquire().await.unwrap();
     let account = Account::find(&mut connection, By::Username(name)).await.unwrap().unwrap();
     let link = world.accounts.make_link(&mut connection, &account, purpose).await.unwrap();
-    link.split("?code=").nth(1).unwrap().to_owned()
+    link.split('#').nth(1).unwrap().to_owned()
 }
 
 #[tokio::test]

@@ -32,7 +32,7 @@ async fn invited(world: &World, ann: &str, team: &str, form: Value) -> String {
     let made = world.post_as(ann, &format!("/teams/{team}/invitations"), form).await;
     assert_eq!(made.code, 201, "{made:?}");
     let link = made.body["link"].as_str().unwrap_or_else(|| panic!("{made:?}"));
-    link.split_once("/invite?code=").unwrap().1.to_owned()
+    link.split_once("/invite#").unwrap().1.to_owned()
 }
 
 async fn put(replica: &Replica, token: &str, path: &str, body: Value) -> Answer {
@@ -200,7 +200,7 @@ async fn a_link_ends_by_being_used_withdrawn_sent_again_or_late() {
     let sent = world.post_as(&ann, &format!("{path}/{id}/resend"), json!({})).await;
     assert_eq!(sent.code, 200, "{sent:?}");
     assert_eq!(accept(&code).await, 400, "the old link is void");
-    let code = sent.body["link"].as_str().unwrap().split_once("code=").unwrap().1.to_owned();
+    let code = sent.body["link"].as_str().unwrap().split_once('#').unwrap().1.to_owned();
     assert_eq!(delete(&world, &ann, &format!("{path}/{id}")).await.code, 200);
     assert_eq!(accept(&code).await, 400, "withdrawn");
     let late = invited(&world, &ann, &team, json!({"role": "viewer", "days": 1})).await;

@@ -146,13 +146,18 @@ impl Replica {
             catalogue.clone(),
             Actor::system("devpocket-accounts"),
         );
+        let sealer = Arc::new(Sealer::new([7; 32]));
+        let outbox = match settings.mail {
+            true => Outbox::new(sealer.clone()),
+            false => Outbox::default(),
+        };
         let accounts = Accounts::new(
             pool,
             shared.clone(),
             ids.clone(),
             settings.clone(),
             client,
-            Outbox::default(),
+            outbox,
         );
         let accounts = Arc::new(accounts.unwrap());
         let tokens = Tokens::single(ADMIN_TOKEN, User::admin("admin")).unwrap();
@@ -163,11 +168,12 @@ impl Replica {
             clock: shared,
             ids,
             catalogue,
-            sealer: Arc::new(Sealer::new([7; 32])),
+            sealer,
             authorizer: Arc::new(ByRole),
             authenticator: authenticator.clone(),
             accounts: Some(accounts.clone()),
             hosts: AllowedHosts::default(),
+            edge: Default::default(),
             plans: Default::default(),
             metrics: None,
             probes: vec![Arc::new(StoreProbe(store.clone()))],

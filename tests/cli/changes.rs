@@ -162,6 +162,12 @@ async fn signing_in_is_remembered_and_contexts_can_be_changed() {
     let ended = world.run(&["login", &server, "--name", "x", "--token-file", "wrong"]).await;
     assert_eq!(ended.code, 6, "{}", ended.err);
     assert_eq!(world.run(&["context", "-o", "name"]).await.out, "dev\n", "nothing was remembered");
+    let shown = world.run(&["context", "show"]).await.done();
+    assert!(shown.out.contains("dev") && shown.out.contains(&server), "{}", shown.out);
+    assert!(!shown.out.contains(crate::world::TOKEN), "a token is never shown");
+    assert_eq!(world.run(&["context", "show", "nobody"]).await.code, 2);
+    world.run(&["context", "delete", "dev"]).await.done();
+    assert_eq!(world.run(&["context", "-o", "name"]).await.out, "");
 }
 
 #[tokio::test]

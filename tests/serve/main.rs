@@ -19,6 +19,7 @@ mod process;
 mod proxy;
 mod restore;
 mod schema;
+mod sealing;
 mod signals;
 mod traces;
 mod unreachable;

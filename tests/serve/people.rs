@@ -81,7 +81,7 @@ async fn an_account_is_made_and_used_from_the_command_line() {
     assert_eq!((out.code, out.err.contains("signed-out")), (6, true), "{}", out.err);
     admin.done(&["admin", "suspend", "ann", "--lift"]).await;
     let link = admin.done(&["admin", "reset-link", "ann@example.com"]).await;
-    assert!(link.contains("/reset?code=dpc_"), "{link}");
+    assert!(link.contains("/reset#dpc_"), "{link}");
     assert!(!serve.process.log().join("\n").contains(PASSWORD));
 }
 

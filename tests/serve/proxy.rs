@@ -104,9 +104,9 @@ impl Drop for Caddy {
 #[tokio::test]
 async fn the_caddyfile_serves_the_name_and_lets_a_quiet_watch_through() {
     let Some(program) = program() else { return };
-    let (mut world, _database) = World::empty().await;
+    let (mut world, database) = World::empty().await;
     world.set("ALLOWED_HOSTS", NAME);
-    let serve = world.leading().await;
+    let serve = world.leading_with(&["--behind-proxy"]).await;
     let caddy = Caddy::start(program, serve.url.trim_start_matches("http://"));
     let http = caddy.client().await;
     let ready = eventually("an answer through Caddy", async || {
@@ -117,6 +117,16 @@ async fn the_caddyfile_serves_the_name_and_lets_a_quiet_watch_through() {
     assert!(ready.headers()["strict-transport-security"].to_str().unwrap().contains("max-age"));
     let anybody = http.get(caddy.url(ENVIRONMENTS)).send().await.unwrap();
     assert_eq!(anybody.status().as_u16(), 401, "a token is asked for behind it too");
+
+    // Who asks is whom Caddy heard, not whom the client says it is.
+    let namespace = json!({"metadata": {"name": "from-afar"}});
+    let made = http.post(caddy.url("/kube/api/v1/namespaces")).bearer_auth(TOKEN).json(&namespace);
+    let made = made.header("x-forwarded-for", "203.0.113.7").header("x-real-ip", "203.0.113.7");
+    assert_eq!(made.send().await.unwrap().status().as_u16(), 201);
+    let sql = "SELECT address FROM audit WHERE name = 'from-afar'";
+    let pool = database.pool().await;
+    let address: Option<String> = sqlx::query_scalar(sql).fetch_one(&pool).await.unwrap();
+    assert_eq!(address.as_deref(), Some("127.0.0.1"));
 
     let watch = http.get(caddy.url(&format!("{ENVIRONMENTS}?watch=1"))).bearer_auth(TOKEN);
     let mut stream = watch.send().await.unwrap().bytes_stream();

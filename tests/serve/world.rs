@@ -98,8 +98,13 @@ impl World {
     /// A `serve` that leads and has looked at the account, with the patience of these tests instead
     /// of a production's.
     pub async fn leading(&self) -> Serve {
+        self.leading_with(&[]).await
+    }
+
+    /// The same with these flags.
+    pub async fn leading_with(&self, flags: &[&str]) -> Serve {
         self.install().await;
-        let serve = self.serve().await;
+        let serve = Serve::start(self, flags).await;
         eventually("a first look at the account", async || {
             let found: Option<Installation> = serve.find(INSTALLATION).await;
             found?.status.sweep.map(drop)

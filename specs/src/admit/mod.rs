@@ -19,6 +19,8 @@
 //! namespace) are not here: [`references`] names what must exist, and the writer adds guards that
 //! the store checks in the same transaction.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -37,6 +39,7 @@ mod delete;
 mod draft;
 mod managed;
 mod references;
+mod reseal;
 pub mod secret;
 mod update;
 
@@ -139,6 +142,12 @@ pub enum Request {
         /// What becomes of the objects that belong to it; none leaves it to what was asked before.
         propagation: Option<Propagation>,
     },
+    /// Put other sealed texts in the place of those of a Secret, by the key of a value and the name
+    /// of an annotation. Whoever asks has made sure that they hold the same.
+    Reseal {
+        values: BTreeMap<String, String>,
+        annotations: BTreeMap<String, String>,
+    },
 }
 
 /// What admission needs to know beyond the objects.
@@ -203,6 +212,10 @@ pub fn admit(
         Request::Delete { preconditions, propagation } => {
             let old = old.ok_or_else(|| nothing_there(&Value::Null))?;
             delete::delete(old, &preconditions, propagation, context)
+        }
+        Request::Reseal { values, annotations } => {
+            let old = old.ok_or_else(|| nothing_there(&Value::Null))?;
+            reseal::reseal(old, &values, &annotations)
         }
     }
 }

@@ -4,6 +4,7 @@
 //! of the first it is certain that nothing was sent.
 
 mod error;
+mod keys;
 mod options;
 mod path;
 mod renewal;

@@ -26,8 +26,14 @@ enum What {
         /// Its name
         name: String,
     },
+    /// Show one, without its token; the one in use if none is named
+    #[command(before_help = "Example:\n  devpocket context show local")]
+    Show {
+        /// Its name
+        name: Option<String>,
+    },
     /// Forget one, with its token
-    #[command(before_help = "Example:\n  devpocket context remove old")]
+    #[command(visible_alias = "delete", before_help = "Example:\n  devpocket context remove old")]
     Remove {
         /// Its name
         name: String,
@@ -38,6 +44,7 @@ pub fn run(session: &Session, args: ContextArgs) -> Outcome {
     match args.what {
         None | Some(What::List) => list(session),
         Some(What::Use { name }) => choose(session, &name)?,
+        Some(What::Show { name }) => show(session, name.as_deref())?,
         Some(What::Remove { name }) => remove(session, &name)?,
     }
     Ok(exit::DONE)
@@ -80,6 +87,43 @@ fn list(session: &Session) {
             session.output.table(&table);
         }
     }
+}
+
+fn show(session: &Session, name: Option<&str>) -> Result<(), Report> {
+    let contexts = &session.contexts;
+    let Some(name) = name.or(contexts.current.as_deref()) else {
+        let failure = Failure::usage("no context is in use, and none is named");
+        return Err(failure.attempt("devpocket context list", "which there are").into());
+    };
+    let Some(context) = contexts.contexts.get(name) else { return Err(unknown(session, name)) };
+    let current = contexts.current.as_deref() == Some(name);
+    match session.output.format {
+        Format::Json | Format::Yaml => session.output.document(&json!({
+            "name": name,
+            "server": context.server,
+            "namespace": context.namespace,
+            "current": current,
+            "authority": context.authority,
+        })),
+        Format::Name => session.output.line(name),
+        _ => {
+            let trusts = match context.authority {
+                Some(_) => "certificates of the system, and one of its own",
+                None => "certificates of the system",
+            };
+            let used = if current { "yes" } else { "no" };
+            let lines = [
+                ("Server", &*context.server),
+                ("Namespace", &*context.namespace),
+                ("Trusts", trusts),
+            ];
+            session.output.line(format!("{:<11} {name}", "Context"));
+            for (word, value) in lines.into_iter().chain([("In use", used)]) {
+                session.output.line(format!("{word:<11} {value}"));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn choose(session: &Session, name: &str) -> Result<(), Report> {

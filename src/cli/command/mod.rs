@@ -16,6 +16,7 @@ pub mod events;
 pub mod explain;
 pub mod get;
 pub mod host;
+pub mod keys;
 pub mod kubeconfig;
 pub mod login;
 pub mod man;

@@ -3,6 +3,8 @@
 
 use crate::cli::error::{Failure, Report, exit};
 use crate::config::{ConfigError, ConfigErrors};
+use crate::keys::{KeyUse, KeysError};
+use crate::node::NodeError;
 use crate::picture::PictureError;
 use crate::serve::{OtherSchema, ServeError};
 use crate::server::ServerError;
@@ -28,11 +30,37 @@ pub fn not_served(error: &ServeError) -> Report {
                 .exit(exit::INVALID)
                 .at("HOST, --host")
                 .so_far(NOTHING)
+                .attempt("devpocket serve --tls-cert FILE --tls-key FILE", "with a certificate")
                 .attempt("devpocket serve --behind-proxy", "if something in front ends TLS")
                 .into()
         }
+        ServeError::Certificate(error) => Failure::new("bad-certificate", error.to_string())
+            .exit(exit::INVALID)
+            .at("TLS_CERT, TLS_KEY")
+            .so_far(NOTHING)
+            .into(),
+        ServeError::Node(NodeError::Keys(error @ KeysError::Missing(missing))) => {
+            seal_key_missing(error, missing).into()
+        }
         other => Failure::new("serve", other.to_string()).so_far(NOTHING).into(),
     }
+}
+
+/// The key of something is not there. Said at the start, not to whoever reads the first secret.
+fn seal_key_missing(error: &KeysError, missing: &[KeyUse]) -> Failure {
+    let ids: Vec<&str> = missing.iter().map(|key| key.id.as_str()).collect();
+    Failure::new("seal-key-missing", error.to_string())
+        .at("DEVPOCKET_SEAL_KEY")
+        .because("what is sealed with a key opens with that key only; none of it was lost yet")
+        .so_far(NOTHING)
+        .attempt(
+            "DEVPOCKET_SEAL_KEY=NEW,OLD devpocket serve",
+            "with the old key, from the copy you keep, behind the new one",
+        )
+        .attempt(
+            format!("DEVPOCKET_LOST_SEAL_KEYS={} devpocket serve", ids.join(",")),
+            "gives up what they sealed, if the key is gone for good",
+        )
 }
 
 /// A picture of an account that cannot be started on, or not written.
