@@ -202,7 +202,7 @@ fn the_unit_is_what_systemd_reads_and_is_hardened() {
         assert!(built.contains(&format!("\nLoadCredential={}:", &found[2])), "{}", &found[2]);
         count += 1;
     }
-    assert_eq!(count, 5, "every secret is a credential");
+    assert_eq!(count, 6, "every secret is a credential");
 }
 
 /// Name and expression of every rule and of every query of the dashboard.

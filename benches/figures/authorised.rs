@@ -109,6 +109,7 @@ fn state(
         authenticator,
         accounts: None,
         hosts: AllowedHosts::new(&[] as &[String]),
+        edge: Default::default(),
         plans: Default::default(),
         metrics: None,
         probes: Vec::new(),

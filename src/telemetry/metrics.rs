@@ -25,7 +25,7 @@ pub enum Shape {
 }
 
 /// Name, shape and what it says of every metric.
-pub const FAMILIES: [(&str, Shape, &str); 38] = [
+pub const FAMILIES: [(&str, Shape, &str); 40] = [
     ("devpocket_queue_depth", Shape::Gauge, "Records that wait for a reconcile"),
     ("devpocket_reconciles_total", Shape::Counter, "Reconciles by how they ended"),
     ("devpocket_reconcile_seconds", Shape::Seconds, "Time a reconcile took"),
@@ -99,6 +99,16 @@ pub const FAMILIES: [(&str, Shape, &str); 38] = [
         "devpocket_mail_letters_total",
         Shape::Counter,
         "Letters by what became of a try to send them",
+    ),
+    (
+        "devpocket_password_queue_full_total",
+        Shape::Counter,
+        "Passwords that were not looked at because too many waited",
+    ),
+    (
+        "devpocket_refresh_reused_total",
+        Shape::Counter,
+        "Sign-ins ended because a refresh token was used again",
     ),
 ];
 

@@ -151,14 +151,8 @@ impl Replica {
             true => Outbox::new(sealer.clone()),
             false => Outbox::default(),
         };
-        let accounts = Accounts::new(
-            pool,
-            shared.clone(),
-            ids.clone(),
-            settings.clone(),
-            client,
-            outbox,
-        );
+        let accounts =
+            Accounts::new(pool, shared.clone(), ids.clone(), settings.clone(), client, outbox);
         let accounts = Arc::new(accounts.unwrap());
         let tokens = Tokens::single(ADMIN_TOKEN, User::admin("admin")).unwrap();
         let authenticator = Arc::new(SignedIn::new(tokens, accounts.clone()));
