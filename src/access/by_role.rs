@@ -245,8 +245,14 @@ mod tests {
                     let shared = ["templates", "tiers"].contains(&plural);
                     let review = group.ends_with(".k8s.io") && plural != "events";
                     let namespace = if shared || review { "" } else { "mine" };
+                    // A namespace is named by its own name, not by one it lies in.
+                    let (namespace, name) = match plural {
+                        "namespaces" => ("", namespace),
+                        _ => (namespace, ""),
+                    };
                     let asked = Attributes {
                         group,
+                        name: name.into(),
                         subresource: part.into(),
                         ..Attributes::within(verb, plural, namespace)
                     };

@@ -25,7 +25,7 @@ pub enum Shape {
 }
 
 /// Name, shape and what it says of every metric.
-pub const FAMILIES: [(&str, Shape, &str); 40] = [
+pub const FAMILIES: [(&str, Shape, &str); 41] = [
     ("devpocket_queue_depth", Shape::Gauge, "Records that wait for a reconcile"),
     ("devpocket_reconciles_total", Shape::Counter, "Reconciles by how they ended"),
     ("devpocket_reconcile_seconds", Shape::Seconds, "Time a reconcile took"),
@@ -99,6 +99,11 @@ pub const FAMILIES: [(&str, Shape, &str); 40] = [
         "devpocket_mail_letters_total",
         Shape::Counter,
         "Letters by what became of a try to send them",
+    ),
+    (
+        "devpocket_sign_ins_total",
+        Shape::Counter,
+        "Passwords that were tried, by whether they were accepted",
     ),
     (
         "devpocket_password_queue_full_total",

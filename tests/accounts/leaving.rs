@@ -10,15 +10,28 @@ async fn delete(world: &World, who: &Signed, password: &str) -> Answer {
     world.send(Method::DELETE, "/users/me", Some(&who.access), Some(form)).await
 }
 
-/// An environment declared by an admin in somebody's namespace.
+/// An environment declared by an admin in somebody's namespace, which gets a tier that allows it.
 async fn environment(world: &World, namespace: &str) -> String {
+    let http = reqwest::Client::new();
+    let tiers = format!("{}/kube/apis/devpocket.dev/v1alpha1/tiers", world.url);
+    let tier = json!({"metadata": {"name": "any"}, "spec": {}});
+    http.post(&tiers).bearer_auth(ADMIN_TOKEN).json(&tier).send().await.unwrap();
+    let labels = json!({"metadata": {"labels": {"devpocket.dev/tier": "any"}}});
+    let given = http
+        .patch(format!("{}/kube/api/v1/namespaces/{namespace}", world.url))
+        .bearer_auth(ADMIN_TOKEN)
+        .header("content-type", "application/merge-patch+json")
+        .body(labels.to_string())
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(given.status().as_u16(), 200, "{}", given.text().await.unwrap());
     let path = format!(
         "{}/kube/apis/devpocket.dev/v1alpha1/namespaces/{namespace}/environments",
         world.url
     );
     let object =
         json!({"metadata": {"name": "web"}, "spec": {"size": "vps-10-nvme", "region": "EU"}});
-    let http = reqwest::Client::new();
     let made = http.post(&path).bearer_auth(ADMIN_TOKEN).json(&object).send().await.unwrap();
     assert_eq!(made.status().as_u16(), 201, "{}", made.text().await.unwrap());
     format!("{path}/web")

@@ -37,7 +37,7 @@ async fn everything_missing_is_named_at_once_and_nothing_starts() {
 
     let ended = call(folder.path(), &Variables::new(), &["serve", "-o", "json"]).await;
     let document: serde_json::Value = serde_json::from_str(&ended.err).unwrap();
-    assert_eq!(document["errors"].as_array().map(Vec::len), Some(7), "{document}");
+    assert_eq!(document["errors"].as_array().map(Vec::len), Some(8), "{document}");
     assert_eq!(document["error"]["code"], "bad-config");
 }
 
