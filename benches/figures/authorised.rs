@@ -110,6 +110,8 @@ fn state(
         accounts: None,
         hosts: AllowedHosts::new(&[] as &[String]),
         edge: Default::default(),
+        keys: None,
+        outbox: Default::default(),
         plans: Default::default(),
         metrics: None,
         probes: Vec::new(),

@@ -168,6 +168,8 @@ impl Replica {
             accounts: Some(accounts.clone()),
             hosts: AllowedHosts::default(),
             edge: Default::default(),
+            keys: None,
+            outbox: outbox.clone(),
             plans: Default::default(),
             metrics: None,
             probes: vec![Arc::new(StoreProbe(store.clone()))],

@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::{ObjectReference, Secret};
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::world::{ADMIN_TOKEN, ENVIRONMENTS, World, answer};
 
