@@ -151,8 +151,14 @@ impl Replica {
             true => Outbox::new(sealer.clone()),
             false => Outbox::default(),
         };
-        let accounts =
-            Accounts::new(pool, shared.clone(), ids.clone(), settings.clone(), client, outbox);
+        let accounts = Accounts::new(
+            pool,
+            shared.clone(),
+            ids.clone(),
+            settings.clone(),
+            client,
+            outbox.clone(),
+        );
         let accounts = Arc::new(accounts.unwrap());
         let tokens = Tokens::single(ADMIN_TOKEN, User::admin("admin")).unwrap();
         let authenticator = Arc::new(SignedIn::new(tokens, accounts.clone()));
@@ -169,7 +175,7 @@ impl Replica {
             hosts: AllowedHosts::default(),
             edge: Default::default(),
             keys: None,
-            outbox: outbox.clone(),
+            outbox,
             plans: Default::default(),
             metrics: None,
             probes: vec![Arc::new(StoreProbe(store.clone()))],
