@@ -110,7 +110,7 @@ impl Rule {
         };
         self.groups.contains(&attributes.group.as_str())
             && self.verbs.contains(&attributes.verb.as_str())
-            && self.resources.iter().any(|known| is_resource(&known))
+            && self.resources.iter().any(is_resource)
     }
 }
 

@@ -281,7 +281,7 @@ fn in_the_way(removal: &Removal) -> String {
 
 /// The phase of an environment in the app's words.
 pub(super) fn phase(environment: &Environment) -> String {
-    serde_json::to_value(&environment.status.phase)
+    serde_json::to_value(environment.status.phase)
         .ok()
         .and_then(|phase| phase.as_str().map(str::to_owned))
         .filter(|phase| !phase.is_empty())

@@ -94,7 +94,7 @@ pub async fn read(
     let wanted = i64::try_from(limit + 1).unwrap_or(i64::MAX);
     let mut lines = objects(pool, filter, after, wanted).await?;
     lines.extend(access(pool, filter, after, wanted).await?);
-    lines.sort_by(|one, other| other.at.cmp(&one.at));
+    lines.sort_by_key(|line| std::cmp::Reverse(line.at));
     let more = lines.len() > limit;
     lines.truncate(limit);
     let mut cursor = after.clone();

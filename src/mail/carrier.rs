@@ -199,12 +199,15 @@ fn judge(error: &lettre::transport::smtp::Error) -> Refusal {
     }
 }
 
+/// Hears of each letter that was written, and where.
+type Tell = Box<dyn Fn(&Posted, &std::path::Path) + Send + Sync>;
+
 /// Puts letters into a folder, as files that mail programs open.
 pub struct Folder {
     path: PathBuf,
     boxes: Mailboxes,
     /// Told where each letter lies.
-    tell: Box<dyn Fn(&Posted, &std::path::Path) + Send + Sync>,
+    tell: Tell,
 }
 
 impl Folder {

@@ -31,6 +31,7 @@ pub const BOB: &str = "bob-token-0123456789";
 pub const NAMESPACES: &str = "/kube/api/v1/namespaces";
 
 /// What the test chooses.
+#[derive(Default)]
 pub struct Setup {
     pub rules: Option<Rules>,
     pub proxies: &'static str,
@@ -38,12 +39,6 @@ pub struct Setup {
     pub https: bool,
     pub pool: Option<PgPool>,
     pub tls: Option<FileTls>,
-}
-
-impl Default for Setup {
-    fn default() -> Setup {
-        Setup { rules: None, proxies: "", origins: vec![], https: false, pool: None, tls: None }
-    }
 }
 
 pub struct World {

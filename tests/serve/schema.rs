@@ -17,8 +17,21 @@ fn dump(database: &TestDatabase) -> String {
 async fn older() -> (World, TestDatabase) {
     let database = TestDatabase::new().await;
     let pool = database.pool().await;
-    let back = "DROP TABLE used_by, decisions; DELETE FROM _sqlx_migrations WHERE version > 1";
-    sqlx::raw_sql(back).execute(&pool).await.unwrap();
+    let first = ["store_revision", "objects", "changes", "changes_partitions", "audit"];
+    let later: Vec<String> = sqlx::query_scalar(
+        "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> ALL ($1) \
+         AND tablename NOT LIKE 'changes%' AND tablename NOT IN ('system_secrets', '_sqlx_migrations')",
+    )
+    .bind(first.map(str::to_owned).to_vec())
+    .fetch_all(&pool)
+    .await
+    .unwrap();
+    let back = format!(
+        "DROP TABLE {}; DROP INDEX audit_people_namespace, audit_people_actor; \
+         DELETE FROM _sqlx_migrations WHERE version > 1",
+        later.join(", ")
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(back)).execute(&pool).await.unwrap();
     pool.close().await;
     (World::new(&database.url()).await, database)
 }
@@ -74,7 +87,8 @@ async fn an_older_schema_is_refused_unchanged_until_it_was_migrated() {
 
     let tried = world.call(&["migrate", "--dry-run"]).await;
     assert_eq!(tried.code, 0, "{}", tried.err);
-    assert!(tried.out.contains("would go from 1 to 3"), "{}", tried.out);
+    let goes = format!("would go from 1 to {}", versions().len());
+    assert!(tried.out.contains(&goes), "{}", tried.out);
     assert!(tried.out.contains("2  used by"), "{}", tried.out);
     assert!(tried.out.contains("Nothing was changed."), "{}", tried.out);
     assert_eq!(dump(&database), before);
@@ -124,7 +138,8 @@ async fn an_empty_database_is_not_touched_by_a_dry_run() {
     let before = dump(&database);
     let tried = world.call(&["migrate", "--dry-run"]).await;
     assert_eq!(tried.code, 0, "{}", tried.err);
-    assert!(tried.out.contains("The database is empty; schema 3 would be made:"), "{}", tried.out);
+    let made = format!("The database is empty; schema {} would be made:", versions().len());
+    assert!(tried.out.contains(&made), "{}", tried.out);
     assert_eq!(dump(&database), before);
     let (one, other) = tokio::join!(world.call(&["migrate"]), world.call(&["migrate"]));
     assert_eq!((one.code, other.code), (0, 0), "{}{}", one.err, other.err);

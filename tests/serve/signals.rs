@@ -12,7 +12,14 @@ use crate::process::eventually;
 use crate::world::{SEAL_KEY, Serve, TOKEN, World};
 
 /// Families that appear with the first trouble of their kind, and not on a day like the one below.
-const ONLY_IN_TROUBLE: [&str; 6] = [
+const ONLY_IN_TROUBLE: [&str; 13] = [
+    "devpocket_rate_limited_total",
+    "devpocket_rate_limit_alone_total",
+    "devpocket_tls_reload_failures_total",
+    "devpocket_mail_letters_total",
+    "devpocket_password_queue_full_total",
+    "devpocket_refresh_reused_total",
+    "devpocket_sign_ins_total",
     "devpocket_reconcile_panics_total",
     "devpocket_operations_resolved_total",
     "devpocket_reflector_relists_total",

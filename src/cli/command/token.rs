@@ -50,7 +50,9 @@ enum What {
     #[command(before_help = "Example:\n  devpocket token revoke ci")]
     Revoke {
         /// Its id, or its name if only one is called so
-        token: String,
+        // Not `token`: that is the name of the flag every command has.
+        #[arg(value_name = "TOKEN")]
+        which: String,
     },
 }
 
@@ -58,7 +60,7 @@ pub async fn run(session: &Session, args: TokenArgs) -> Outcome {
     let api = session.api()?;
     match args.what {
         What::List => list(session, &api).await?,
-        What::Revoke { token } => revoke(session, &api, &token).await?,
+        What::Revoke { which } => revoke(session, &api, &which).await?,
         What::Create { name, verbs, kinds, only_namespace, expires } => {
             // Whole days, and none that has begun is lost.
             let days = expires.map(|life| (life.as_secs() + 86_399) / 86_400);

@@ -199,12 +199,12 @@ impl Limiter {
         if rule.limit == 0 {
             return Verdict::Unlimited;
         }
-        if let Some(verdict) = self.from_lease(subject, rule) {
+        if let Some(verdict) = self.take_leased(subject, rule) {
             return verdict;
         }
         let turn = self.turn(subject);
         let _turn = turn.lock().await;
-        if let Some(verdict) = self.from_lease(subject, rule) {
+        if let Some(verdict) = self.take_leased(subject, rule) {
             return verdict;
         }
         let lease = self.lease(subject, rule).await;
@@ -227,7 +227,7 @@ impl Limiter {
     }
 
     /// The verdict, if what is leased already is enough for one.
-    fn from_lease(&self, subject: &Subject, rule: Rule) -> Option<Verdict> {
+    fn take_leased(&self, subject: &Subject, rule: Rule) -> Option<Verdict> {
         let now = self.clock.monotonic();
         let mut shard = self.shard(subject);
         let bucket = shard.get_mut(subject).filter(|bucket| now < bucket.ends)?;
