@@ -1,4 +1,6 @@
 use devpocket_controllers::store::StoreError;
+use devpocket_specs::kind::Kind;
+use devpocket_specs::object::Key;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -53,11 +55,18 @@ pub async fn numbers_and_letters_come_back_as_they_went_in(world: &mut dyn World
         "float": 1e16, "tiny": 5e-324, "whole": 1.0, "big": u64::MAX, "negative": -1,
         "text": "grüße \u{1f980} \u{200b} \\ \" \u{1}", "deep": [[[{"a": [null, true]}]]],
     });
-    let mut object = template("a");
-    object["spec"]["parameters"] = odd.clone();
-    let created = create(&*store, object).await;
+    let created = create(
+        &*store,
+        json!({
+            "apiVersion": "devpocket.dev/v1alpha1", "kind": "Environment",
+            "metadata": {"namespace": "team-a", "name": "a"},
+            "spec": {"size": "vps-10-nvme", "region": "EU", "parameters": odd},
+        }),
+    )
+    .await;
     assert_eq!(created.field("spec")["parameters"], odd);
-    let read = store.get(&template_key("a")).await.unwrap().unwrap();
+    let key = Key::new(Kind::Environment, "team-a", "a");
+    let read = store.get(&key).await.unwrap().unwrap();
     assert_eq!(read.object, created.object);
     assert_eq!(read.bytes, created.bytes);
 }
