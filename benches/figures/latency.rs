@@ -18,6 +18,7 @@ use devpocket_specs::environment::{Environment, EnvironmentSpec, Power, conditio
 use devpocket_specs::kind::Kind;
 use devpocket_specs::metadata::ObjectMeta;
 use devpocket_specs::money::Money;
+use devpocket_specs::namespace::Namespace;
 use devpocket_specs::object::Key;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -128,6 +129,12 @@ impl Lab {
     }
 
     async fn converge(&self, environments: usize) {
+        let namespace = Namespace {
+            metadata: ObjectMeta::named("", NAMESPACE),
+            spec: Default::default(),
+            status: Default::default(),
+        };
+        self.client.create(&namespace).await.expect("a new namespace");
         for index in 0..environments {
             let environment = Environment {
                 metadata: ObjectMeta::named(NAMESPACE, name(index)),
