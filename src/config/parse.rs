@@ -4,8 +4,8 @@ use devpocket_specs::money::Money;
 
 use crate::store::PgOptions;
 
-/// `postgresql+asyncpg://` and `postgres://` mean `postgresql://`: the seed's own spelling names a
-/// Python driver.
+/// `postgresql+asyncpg://` and `postgres://` mean `postgresql://`: the first names a Python driver, and
+/// stands in many an `.env`.
 pub fn database_url(text: &str) -> Result<String, &'static str> {
     let (scheme, rest) = text.split_once("://").ok_or("is not a URL")?;
     let url = match scheme {

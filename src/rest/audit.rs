@@ -73,7 +73,10 @@ async fn list(
                 Decision::Within(only) if user.is_admin() => {
                     filter.namespace = only.into_iter().next();
                 }
-                // One's own, wherever it was.
+                Decision::Deny(why) if user.scope.is_some() => {
+                    return Err(Problem::new(StatusCode::FORBIDDEN, why));
+                }
+                // One's own: wherever it was, or where the token is for.
                 _ => own(&mut filter, &caller)?,
             }
         }
@@ -97,6 +100,7 @@ fn own(filter: &mut Filter, caller: &Caller) -> Result<(), Problem> {
     }
     filter.actor = Some(caller.user.name.clone());
     filter.account = caller.user.account;
+    filter.namespace = caller.user.scope.as_deref().and_then(|scope| scope.namespace.clone());
     Ok(())
 }
 

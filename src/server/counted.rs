@@ -22,7 +22,7 @@ use super::state::AppState;
 use super::{KUBE_PREFIX, REST_PREFIX};
 use crate::access::User;
 
-/// The seed's own words.
+/// The words the app shows.
 const DETAIL: &str = "Rate limit exceeded. Try again later.";
 /// Where passwords and codes are tried: every POST below it, but for these.
 const SIGN_IN: &str = "/api/v1/auth/";
@@ -192,7 +192,7 @@ fn refusal(state: &AppState, path: &str, standing: Standing) -> Response {
     response
 }
 
-/// The seed's headers. The reset is a time, in seconds since 1970.
+/// The headers the app reads. The reset is a time, in seconds since 1970.
 fn tell(state: &AppState, headers: &mut HeaderMap, verdict: Verdict) {
     let (Verdict::Allowed(standing) | Verdict::Refused(standing)) = verdict else { return };
     let now = state.clock.now().as_second();

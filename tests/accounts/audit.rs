@@ -78,3 +78,25 @@ async fn pages_together_are_everything_once() {
     let narrow = world.get(&ann, "/audit?kind=team&name=team%202").await.body;
     assert_eq!(lines(&narrow), ["create team team 2 ann"]);
 }
+
+/// Breaks without it: a token for environments, lost on a build server, tells where its owner signs
+/// in from.
+#[tokio::test]
+async fn a_narrowed_token_does_not_read_what_its_owner_did_elsewhere() {
+    let world = World::new().await;
+    let ann = world.person("ann").await.access;
+    let home = world.get(&ann, "/users/me").await.body["namespace"].as_str().unwrap().to_owned();
+    let token = async |form: Value| {
+        let made = world.post_as(&ann, "/users/me/tokens", form).await;
+        assert_eq!(made.code, 201, "{made:?}");
+        made.body["token"].as_str().unwrap().to_owned()
+    };
+    let kinds = token(json!({"name": "ci", "kinds": ["environments"]})).await;
+    assert_eq!(world.get(&kinds, "/audit").await.code, 403);
+    let place = token(json!({"name": "home", "namespace": home})).await;
+    let seen = world.get(&place, "/audit").await;
+    assert_eq!(seen.code, 200, "{seen:?}");
+    let items = seen.body["items"].as_array().unwrap();
+    assert!(items.iter().all(|line| line["namespace"] == json!(home)), "{seen:?}");
+    assert!(lines(&world.get(&ann, "/audit").await.body).len() > items.len());
+}

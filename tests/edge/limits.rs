@@ -14,7 +14,7 @@ fn limited(sign_in: u32, rest: u32, kube: u32) -> Setup {
     Setup { rules: Some(Rules::new(WINDOW, sign_in, rest, kube)), ..Setup::default() }
 }
 
-/// Whether it was refused for its number, checked against everything the seed promises about it.
+/// Whether it was refused for its number, checked against everything clients of `/api/v1` are promised about it.
 fn is_refused(answer: &Answer, limit: u32) -> bool {
     if answer.code != 429 {
         return false;

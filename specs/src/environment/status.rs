@@ -14,7 +14,7 @@ use crate::plan::Plan;
 
 use super::Power;
 
-/// The seed product's words for where an environment stands.
+/// The mobile app's words for where an environment stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
