@@ -51,7 +51,7 @@ async fn a_newer_schema_is_refused_and_left_alone() {
 async fn an_older_schema_is_refused_with_the_command_that_helps() {
     let database = TestDatabase::new().await;
     let pool = database.pool().await;
-    sqlx::raw_sql("DROP TABLE decisions; DELETE FROM _sqlx_migrations WHERE version = 3")
+    sqlx::raw_sql("DROP TABLE decisions; DELETE FROM _sqlx_migrations WHERE version >= 3")
         .execute(&pool)
         .await
         .unwrap();
