@@ -17,11 +17,14 @@ use std::fmt::Debug;
 use std::future::Future;
 use std::hash::Hash;
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use futures::FutureExt;
 use futures::stream::{FuturesUnordered, StreamExt};
+use metrics::{Counter, Gauge, Histogram};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -55,16 +58,6 @@ impl Outcome {
     /// A failure that may pass.
     pub fn retry(error: impl ToString) -> Outcome {
         Outcome::Retry(error.to_string())
-    }
-
-    /// The word in metrics.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Outcome::Done => "done",
-            Outcome::After(_) => "after",
-            Outcome::Retry(_) => "retry",
-            Outcome::Terminal(_) => "terminal",
-        }
     }
 }
 
@@ -115,22 +108,44 @@ impl<R: Reconciler> Controller<R> {
 
     /// Reconciles until `shutdown`, then drains.
     pub async fn run(self, shutdown: CancellationToken) {
-        let depth = metrics::gauge!("devpocket_queue_depth", "controller" => self.name);
+        let meters = Meters::new(self.name);
         let mut running = FuturesUnordered::new();
         let mut stopping = std::pin::pin!(shutdown.cancelled());
+        // Room for the next attempt: most end without waiting for anything, and leave it.
+        let mut room = None;
         let mut turn = 0;
         loop {
             let free = running.len() < self.concurrency;
-            tokio::select! {
+            let item = tokio::select! {
                 biased;
                 () = &mut stopping => break,
-                Some(finished) = running.next(), if !running.is_empty() => self.finish(finished),
+                Some(finished) = running.next(), if !running.is_empty() => {
+                    self.finish(finished, &meters);
+                    None
+                }
                 item = self.queue.get(), if free => match item {
-                    Some(item) => running.push(self.attempt(item)),
+                    Some(item) => Some(item),
                     None => break,
                 },
+            };
+            if let Some(item) = item {
+                let attempt = self.attempt(item);
+                let mut attempt = match room.take() {
+                    Some(mut room) => {
+                        Pin::set(&mut room, attempt);
+                        room
+                    }
+                    None => Box::pin(attempt),
+                };
+                match futures::poll!(attempt.as_mut()) {
+                    Poll::Ready(finished) => {
+                        self.finish(finished, &meters);
+                        room = Some(attempt);
+                    }
+                    Poll::Pending => running.push(attempt),
+                }
             }
-            depth.set(self.queue.depth().ready as f64);
+            meters.depth.set(self.queue.depth().ready as f64);
             // Reconciles that find nothing to do never wait for anything. Without this a full
             // pass would keep the mirrors, which live in the same task, from hearing of what a
             // person just asked for until it is through.
@@ -142,9 +157,9 @@ impl<R: Reconciler> Controller<R> {
         }
         self.queue.shut_down();
         while let Some(finished) = running.next().await {
-            self.finish(finished);
+            self.finish(finished, &meters);
         }
-        depth.set(0.0);
+        meters.depth.set(0.0);
         tracing::debug!(controller = self.name, "drained");
     }
 
@@ -170,25 +185,52 @@ impl<R: Reconciler> Controller<R> {
         Finished { key, outcome, took: self.clock.monotonic().saturating_sub(started) }
     }
 
-    fn finish(&self, Finished { key, outcome, took }: Finished<R::Key>) {
+    fn finish(&self, Finished { key, outcome, took }: Finished<R::Key>, meters: &Meters) {
         self.queue.done(&key, &outcome);
         match &outcome {
-            Outcome::Done | Outcome::After(_) => {}
-            Outcome::Retry(why) => tracing::debug!(controller = self.name, ?key, "retry: {why}"),
+            Outcome::Done => meters.done.increment(1),
+            Outcome::After(_) => meters.after.increment(1),
+            Outcome::Retry(why) => {
+                meters.retry.increment(1);
+                tracing::debug!(controller = self.name, ?key, "retry: {why}");
+            }
             Outcome::Terminal(why) => {
+                meters.terminal.increment(1);
                 tracing::warn!(controller = self.name, ?key, "gave up until it changes: {why}");
             }
         }
         if took >= SLOW {
             tracing::warn!(controller = self.name, ?key, ?took, "a reconcile took long");
         }
-        metrics::counter!(
-            "devpocket_reconciles_total",
-            "controller" => self.name, "outcome" => outcome.word()
-        )
-        .increment(1);
-        metrics::histogram!("devpocket_reconcile_seconds", "controller" => self.name)
-            .record(took.as_secs_f64());
+        meters.seconds.record(took.as_secs_f64());
+    }
+}
+
+/// What one controller counts. Looked up once: a lookup costs more than many a reconcile.
+struct Meters {
+    depth: Gauge,
+    done: Counter,
+    after: Counter,
+    retry: Counter,
+    terminal: Counter,
+    seconds: Histogram,
+}
+
+impl Meters {
+    fn new(controller: &'static str) -> Meters {
+        let ended = |outcome: &'static str| {
+            metrics::counter!(
+                "devpocket_reconciles_total", "controller" => controller, "outcome" => outcome
+            )
+        };
+        Meters {
+            depth: metrics::gauge!("devpocket_queue_depth", "controller" => controller),
+            done: ended("done"),
+            after: ended("after"),
+            retry: ended("retry"),
+            terminal: ended("terminal"),
+            seconds: metrics::histogram!("devpocket_reconcile_seconds", "controller" => controller),
+        }
     }
 }
 
