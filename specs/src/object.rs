@@ -12,9 +12,12 @@ use crate::kind::Kind;
 use crate::metadata::ObjectMeta;
 
 mod document;
+mod shared;
+
+pub use shared::SharedKey;
 
 /// What identifies an object for people and paths.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Key {
     pub kind: Kind,
     /// Empty for cluster-scoped kinds.

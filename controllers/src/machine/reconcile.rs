@@ -8,7 +8,7 @@ use devpocket_specs::environment::Power;
 use devpocket_specs::installation::Installation;
 use devpocket_specs::machine::Machine;
 use devpocket_specs::metadata::names;
-use devpocket_specs::object::{Key, Resource};
+use devpocket_specs::object::{Resource, SharedKey};
 use devpocket_specs::operation::{Operation, Verb};
 use devpocket_specs::plan::Hold;
 
@@ -30,9 +30,9 @@ pub struct MachineReconciler {
 }
 
 impl Reconciler for MachineReconciler {
-    type Key = Arc<Key>;
+    type Key = SharedKey;
 
-    async fn reconcile(&self, key: &Arc<Key>) -> Outcome {
+    async fn reconcile(&self, key: &SharedKey) -> Outcome {
         match self.step(key).await {
             Ok(outcome) => outcome,
             Err(error) if error.is_fenced() => Outcome::Terminal("the term is over".into()),
@@ -47,7 +47,7 @@ impl MachineReconciler {
         MachineReconciler { term }
     }
 
-    async fn step(&self, key: &Arc<Key>) -> Result<Outcome, ClientError> {
+    async fn step(&self, key: &SharedKey) -> Result<Outcome, ClientError> {
         let mirrors = &self.term.mirrors;
         let Some(machine) = mirrors.machines.get_shared(key) else { return Ok(Outcome::Done) };
         let machine = if self.term.is_mirrored_now(&*machine) {

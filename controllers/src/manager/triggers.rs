@@ -11,7 +11,7 @@ use devpocket_specs::environment::{Environment, conditions};
 use devpocket_specs::installation::Installation;
 use devpocket_specs::kind::Kind;
 use devpocket_specs::machine::{Claim, Machine};
-use devpocket_specs::object::{Key, Resource};
+use devpocket_specs::object::{Key, Resource, SharedKey};
 use devpocket_specs::operation::Operation;
 
 use super::mirrors::{Mirrors, machine_key};
@@ -22,7 +22,7 @@ use crate::runtime::{Change, Outcome, Priority, Workqueue};
 /// What changed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Trigger {
-    Record(Arc<Key>),
+    Record(SharedKey),
     /// A list of the account is in, and nothing else changed.
     Sweep,
     /// Limits, holds or conditions of the account changed.
@@ -32,9 +32,9 @@ pub enum Trigger {
 /// The queues of one term.
 #[derive(Clone)]
 pub struct Queues {
-    pub environments: Workqueue<Arc<Key>>,
-    pub machines: Workqueue<Arc<Key>>,
-    pub operations: Workqueue<Arc<Key>>,
+    pub environments: Workqueue<SharedKey>,
+    pub machines: Workqueue<SharedKey>,
+    pub operations: Workqueue<SharedKey>,
     pub triggers: Workqueue<Trigger>,
 }
 
@@ -43,7 +43,7 @@ pub fn subscribe(mirrors: &Mirrors, queues: &Queues) {
     let to = queues.clone();
     mirrors.environments.on_change(move |change| {
         if let Some(environment) = change.object().filter(|_| !change.is_status_only()) {
-            to.environments.add(Arc::new(environment.key()), change.priority());
+            to.environments.add(environment.key().into(), change.priority());
         }
     });
     let to = queues.clone();
@@ -53,7 +53,7 @@ pub fn subscribe(mirrors: &Mirrors, queues: &Queues) {
         if let Some(operation) = change.object() {
             let priority =
                 if operation.spec.by_person { Priority::High } else { change.priority() };
-            let key = Arc::new(operation.key());
+            let key = SharedKey::new(operation.key());
             to.operations.add(key.clone(), priority);
             to.triggers.add(Trigger::Record(key), priority);
         }
@@ -71,25 +71,25 @@ pub fn subscribe(mirrors: &Mirrors, queues: &Queues) {
         if let (Some(old), Some(new)) = (&change.old, &change.new)
             && old.metadata.labels != new.metadata.labels
         {
-            to.add(Trigger::Record(Arc::new(new.key())), Priority::Low);
+            to.add(Trigger::Record(new.key().into()), Priority::Low);
         }
     });
     let to = queues.triggers.clone();
     mirrors.templates.on_change(move |change| {
         if let Some(template) = change.object() {
-            to.add(Trigger::Record(Arc::new(template.key())), Priority::Low);
+            to.add(Trigger::Record(template.key().into()), Priority::Low);
         }
     });
 }
 
 fn machine_changed(queues: &Queues, change: &Change<Machine>) {
     let Some(machine) = change.object() else { return };
-    let key = Arc::new(machine.key());
+    let key = SharedKey::new(machine.key());
     queues.machines.add(key.clone(), change.priority());
     queues.triggers.add(Trigger::Record(key), change.priority());
     for record in [&change.old, &change.new].into_iter().flatten() {
         if let Some(claim) = &record.spec.claim {
-            queues.environments.add(Arc::new(claimant(claim)), change.priority());
+            queues.environments.add(claimant(claim).into(), change.priority());
         }
     }
 }
@@ -130,11 +130,11 @@ fn record(mirrors: &Mirrors, queues: &Queues, key: &Key, priority: Priority) {
         }
         Kind::Operation => {
             let Some(operation) = mirrors.operations.get(key) else { return };
-            queues.machines.add(Arc::new(machine_key(&operation.spec.machine)), priority);
+            queues.machines.add(machine_key(&operation.spec.machine).into(), priority);
             if let Some(environment) = &operation.spec.environment {
                 let (namespace, name) = (&environment.namespace, &environment.name);
                 let key = Key::new(Kind::Environment, namespace, name);
-                queues.environments.add(Arc::new(key), priority);
+                queues.environments.add(key.into(), priority);
             }
             if !operation.status.phase.is_open() {
                 open_operations(mirrors, queues, &operation.spec.machine, priority);
@@ -143,7 +143,7 @@ fn record(mirrors: &Mirrors, queues: &Queues, key: &Key, priority: Priority) {
         Kind::Template => {
             for environment in mirrors.environments.list() {
                 if template_name(&environment).is_some_and(|(name, _)| name == key.name) {
-                    queues.environments.add(Arc::new(environment.key()), priority);
+                    queues.environments.add(environment.key().into(), priority);
                 }
             }
         }
@@ -156,13 +156,13 @@ fn record(mirrors: &Mirrors, queues: &Queues, key: &Key, priority: Priority) {
 fn tenant(mirrors: &Mirrors, queues: &Queues, namespace: &str, priority: Priority) {
     for environment in mirrors.environments.list() {
         if environment.metadata.namespace == namespace {
-            queues.environments.add(Arc::new(environment.key()), priority);
+            queues.environments.add(environment.key().into(), priority);
         }
     }
     for operation in mirrors.operations.list() {
         let theirs = operation.spec.environment.as_ref().is_some_and(|e| e.namespace == namespace);
         if theirs && operation.status.phase.is_open() {
-            queues.operations.add(Arc::new(operation.key()), priority);
+            queues.operations.add(operation.key().into(), priority);
         }
     }
 }
@@ -170,7 +170,7 @@ fn tenant(mirrors: &Mirrors, queues: &Queues, namespace: &str, priority: Priorit
 fn open_operations(mirrors: &Mirrors, queues: &Queues, machine: &str, priority: Priority) {
     for operation in mirrors.operations_on(machine) {
         if operation.status.phase.is_open() {
-            queues.operations.add(Arc::new(operation.key()), priority);
+            queues.operations.add(operation.key().into(), priority);
         }
     }
 }
@@ -179,7 +179,7 @@ fn open_operations(mirrors: &Mirrors, queues: &Queues, machine: &str, priority: 
 fn stranger(mirrors: &Mirrors, queues: &Queues, stranger: &Machine, priority: Priority) {
     let Some(seen) = &stranger.status.seen else { return };
     for token in token::tokens(&seen.display_name) {
-        queues.machines.add(Arc::new(machine_key(&token.machine)), priority);
+        queues.machines.add(machine_key(&token.machine).into(), priority);
         open_operations(mirrors, queues, &token.machine, priority);
     }
 }
@@ -189,18 +189,18 @@ fn stranger(mirrors: &Mirrors, queues: &Queues, stranger: &Machine, priority: Pr
 fn sweep(mirrors: &Mirrors, queues: &Queues) {
     for operation in mirrors.operations.list() {
         if operation.status.phase.is_open() {
-            queues.operations.add(Arc::new(operation.key()), Priority::Low);
+            queues.operations.add(operation.key().into(), Priority::Low);
         }
     }
     for machine in mirrors.machines.list() {
         let waits = machine.status.instance_id.is_none() || machine.spec.release.is_some();
         if machine.spec.managed && waits {
-            queues.machines.add(Arc::new(machine.key()), Priority::Low);
+            queues.machines.add(machine.key().into(), Priority::Low);
         }
     }
     for environment in mirrors.environments.list() {
         if !is_at_rest(&environment) {
-            queues.environments.add(Arc::new(environment.key()), Priority::Low);
+            queues.environments.add(environment.key().into(), Priority::Low);
         }
     }
 }
@@ -224,6 +224,6 @@ pub fn everything(mirrors: &Mirrors, queues: &Queues) {
     }
     let open = |operation: &Arc<Operation>| operation.status.phase.is_open();
     for operation in mirrors.operations.list().into_iter().filter(open) {
-        queues.operations.add(Arc::new(operation.key()), Priority::Low);
+        queues.operations.add(operation.key().into(), Priority::Low);
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use devpocket_specs::installation::Installation;
 use devpocket_specs::machine::Machine;
 use devpocket_specs::namespace::Namespace;
-use devpocket_specs::object::{Key, Resource};
+use devpocket_specs::object::{Key, Resource, SharedKey};
 use devpocket_specs::operation::{Operation, OperationPhase, Verb};
 use devpocket_specs::plan::Hold;
 use devpocket_specs::tier::Tier;
@@ -52,9 +52,9 @@ struct Around {
 }
 
 impl Reconciler for OperationReconciler {
-    type Key = Arc<Key>;
+    type Key = SharedKey;
 
-    async fn reconcile(&self, key: &Arc<Key>) -> Outcome {
+    async fn reconcile(&self, key: &SharedKey) -> Outcome {
         match self.step(key).await {
             Ok(outcome) => outcome,
             Err(error) if error.is_fenced() => Outcome::Terminal("the term is over".into()),

@@ -31,7 +31,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use devpocket_specs::metadata::ObjectMeta;
-use devpocket_specs::object::{Key, Resource};
+use devpocket_specs::object::{Key, Resource, SharedKey};
 use fastrand::Rng;
 use futures::StreamExt;
 use tokio::sync::watch;
@@ -168,7 +168,7 @@ impl<T: Resource> Reflector<T> {
     }
 
     /// The same by a key that may be one of [`Reflector::keys`]: then no name is compared.
-    pub fn get_shared(&self, key: &Arc<Key>) -> Option<Arc<T>> {
+    pub fn get_shared(&self, key: &SharedKey) -> Option<Arc<T>> {
         self.read().get_shared(key).and_then(|mirrored| mirrored.value.clone())
     }
 
@@ -178,7 +178,7 @@ impl<T: Resource> Reflector<T> {
     }
 
     /// The keys of all objects, in order; cheap to hand on.
-    pub fn keys(&self) -> Vec<Arc<Key>> {
+    pub fn keys(&self) -> Vec<SharedKey> {
         self.read().keys().cloned().collect()
     }
 

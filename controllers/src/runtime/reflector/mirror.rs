@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 
-use devpocket_specs::object::{Key, Resource};
+use devpocket_specs::object::{Key, Resource, SharedKey};
 
 use crate::store::Stored;
 
@@ -21,11 +21,11 @@ pub(super) struct Mirrored<T> {
 /// Never gone through as it lies, and hashed alike in every run.
 type Hashed<K, V> = HashMap<K, V, BuildHasherDefault<DefaultHasher>>;
 /// Objects that could be read, in order.
-type Ordered<T> = BTreeMap<Arc<Key>, Arc<T>>;
+type Ordered<T> = BTreeMap<SharedKey, Arc<T>>;
 
 pub(super) struct Mirror<T> {
     /// To find one: comparing names along a tree costs more than the rest of a look.
-    objects: Hashed<Arc<Key>, Mirrored<T>>,
+    objects: Hashed<SharedKey, Mirrored<T>>,
     ordered: Ordered<T>,
     unreadable: BTreeSet<Key>,
     group: Group<T>,
@@ -59,7 +59,7 @@ impl<T: Resource> Mirror<T> {
     }
 
     /// The same by a key that may be the mirror's own: then no name is compared.
-    pub fn get_shared(&self, key: &Arc<Key>) -> Option<&Mirrored<T>> {
+    pub fn get_shared(&self, key: &SharedKey) -> Option<&Mirrored<T>> {
         self.objects.get(key)
     }
 
@@ -67,7 +67,7 @@ impl<T: Resource> Mirror<T> {
         self.ordered.values()
     }
 
-    pub fn keys(&self) -> impl Iterator<Item = &Arc<Key>> {
+    pub fn keys(&self) -> impl Iterator<Item = &SharedKey> {
         self.ordered.keys()
     }
 
@@ -92,7 +92,7 @@ impl<T: Resource> Mirror<T> {
     /// Adds an object that is not here.
     pub fn insert(&mut self, key: Key, mirrored: Mirrored<T>) {
         self.version += 1;
-        let key = Arc::new(key);
+        let key = SharedKey::new(key);
         if let Some(value) = &mirrored.value {
             self.ordered.insert(key.clone(), value.clone());
             if let Some(group) = (self.group)(value) {
@@ -121,7 +121,7 @@ impl<T: Resource> Mirror<T> {
     }
 
     /// Everything, by namespace and name.
-    pub fn into_sorted(self) -> Vec<(Arc<Key>, Mirrored<T>)> {
+    pub fn into_sorted(self) -> Vec<(SharedKey, Mirrored<T>)> {
         let mut all: Vec<_> = self.objects.into_iter().collect();
         all.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         all
