@@ -156,7 +156,6 @@ fn usable(draft: &mut Draft<'_, '_>, bound: &Bound<'_>) {
 /// Copies what people want to see of the machine into the status.
 fn mirror(draft: &mut Draft<'_, '_>, bound: &Bound<'_>) {
     let machine = bound.machine;
-    let status = &mut draft.status;
     let address = machine.status.seen.as_ref().and_then(|s| s.address.as_ref());
     let since = machine.spec.claim.as_ref().map(|c| c.at);
     let same = |known: &BoundMachine| {
@@ -165,8 +164,8 @@ fn mirror(draft: &mut Draft<'_, '_>, bound: &Bound<'_>) {
             && known.instance_name == machine.status.instance_name
             && (known.address.as_ref(), known.since) == (address, since)
     };
-    if !status.machine.as_ref().is_some_and(same) {
-        status.machine = Some(BoundMachine {
+    if !draft.status.machine.as_ref().is_some_and(same) {
+        draft.status.to_mut().machine = Some(BoundMachine {
             name: machine.metadata.name.clone(),
             instance_id: machine.status.instance_id,
             instance_name: machine.status.instance_name.clone(),
@@ -175,18 +174,24 @@ fn mirror(draft: &mut Draft<'_, '_>, bound: &Bound<'_>) {
         });
     }
     if let Some(order) = &machine.spec.order {
-        status.cost = Some(Cost {
-            monthly: order.price.clone(),
-            paid_until: machine.spec.paid_through,
-            prices_of: Some(order.prices_of),
-        });
+        let paid_until = machine.spec.paid_through;
+        let prices_of = Some(order.prices_of);
+        let same = |known: &Cost| {
+            (known.paid_until, known.prices_of) == (paid_until, prices_of)
+                && known.monthly == order.price
+        };
+        if !draft.status.cost.as_ref().is_some_and(same) {
+            let monthly = order.price.clone();
+            draft.status.to_mut().cost = Some(Cost { monthly, paid_until, prices_of });
+        }
     }
-    let rendered = rendered(draft.world, bound);
-    if rendered.is_some() {
-        draft.status.template = rendered;
-    }
-    if let Some(installed) = &mut draft.status.template {
+    let known = draft.status.template.as_ref();
+    let mut installed = rendered(draft.world, bound).or_else(|| known.cloned());
+    if let Some(installed) = &mut installed {
         installed.newer = draft.world.template.and_then(|t| template::newer(installed, t));
+    }
+    if installed.as_ref() != known {
+        draft.status.to_mut().template = installed;
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use devpocket_specs::environment::EnvironmentStatus;
+use devpocket_specs::environment::{Environment, EnvironmentStatus};
 use devpocket_specs::machine::Machine;
 use devpocket_specs::operation::Operation;
 use devpocket_specs::plan::Plan;
@@ -52,12 +52,24 @@ impl EventDraft {
 pub struct Decision {
     /// What is left to do, including what waits; empty when the world is as declared.
     pub plan: Plan,
-    /// The status as it should be; equal to the old one when nothing changed.
-    pub status: EnvironmentStatus,
+    /// The status as it should be; none when it is so already.
+    pub status: Option<EnvironmentStatus>,
     /// To be written in this order; a failure ends the pass.
     pub writes: Vec<RecordWrite>,
     /// To be recorded once the writes and the status are through.
     pub events: Vec<EventDraft>,
     /// Look again after this time though nothing changed by then.
     pub requeue: Option<Duration>,
+}
+
+impl Decision {
+    /// The status as it should be, of the environment that was decided about.
+    pub fn status_of<'a>(&'a self, environment: &'a Environment) -> &'a EnvironmentStatus {
+        self.status.as_ref().unwrap_or(&environment.status)
+    }
+
+    /// Whether there is anything to write.
+    pub fn writes_something(&self) -> bool {
+        !self.writes.is_empty() || self.status.is_some()
+    }
 }

@@ -1,5 +1,6 @@
 //! A decision in the making: steps, bookkeeping, what to report; and how they become one.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -26,7 +27,8 @@ pub(super) struct Pending {
 /// Collects a decision.
 pub(super) struct Draft<'w, 'a> {
     pub world: &'w World<'a>,
-    pub status: EnvironmentStatus,
+    /// Copied only where something in it changes: mostly nothing does.
+    pub status: Cow<'w, EnvironmentStatus>,
     pub report: Report,
     pub events: Vec<EventDraft>,
     bookkeeping: Vec<RecordWrite>,
@@ -39,7 +41,7 @@ impl<'w, 'a> Draft<'w, 'a> {
     pub fn new(world: &'w World<'a>) -> Self {
         Draft {
             world,
-            status: world.environment.status.clone(),
+            status: Cow::Borrowed(&world.environment.status),
             report: Report::default(),
             events: Vec::new(),
             bookkeeping: Vec::new(),
@@ -96,8 +98,14 @@ impl<'w, 'a> Draft<'w, 'a> {
         holds.extend(steps.iter().filter_map(|s| s.hold.clone()));
         let plan = Plan::of(steps);
         let mut status = self.status;
-        status.plan = (!plan.is_empty()).then(|| plan.clone());
-        status.observed_generation = self.world.environment.metadata.generation;
+        let shown = (!plan.is_empty()).then_some(&plan);
+        if status.plan.as_ref() != shown {
+            status.to_mut().plan = shown.cloned();
+        }
+        let generation = self.world.environment.metadata.generation;
+        if status.observed_generation != generation {
+            status.to_mut().observed_generation = generation;
+        }
         report::write(self.world, &mut status, &self.report, &holds);
         let mut events = self.events;
         let turned = super::events::transitions(self.world.environment, &status, &events);
@@ -107,6 +115,10 @@ impl<'w, 'a> Draft<'w, 'a> {
             let left = at.duration_since(now);
             Duration::try_from(left).unwrap_or_default().max(Duration::from_secs(1))
         });
+        let status = match status {
+            Cow::Owned(status) if status != self.world.environment.status => Some(status),
+            _ => None,
+        };
         Decision { plan, status, writes, events, requeue }
     }
 

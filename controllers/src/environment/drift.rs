@@ -124,13 +124,14 @@ pub(super) fn note(
     since: Timestamp,
 ) -> Noted {
     let by = by(machine, what, since);
-    let drift = &mut draft.status.drift;
-    if let Some(stands) = drift.iter_mut().rev().find(|d| d.what == what && d.healed.is_none()) {
-        if stands.by == NOBODY_KNOWN {
-            stands.by = by;
+    let stands = draft.status.drift.iter().rposition(|d| d.what == what && d.healed.is_none());
+    if let Some(place) = stands {
+        if draft.status.drift[place].by == NOBODY_KNOWN && by != NOBODY_KNOWN {
+            draft.status.to_mut().drift[place].by = by;
         }
-        return Noted { new: false, by: stands.by.clone() };
+        return Noted { new: false, by: draft.status.drift[place].by.clone() };
     }
+    let drift = &mut draft.status.to_mut().drift;
     drift.push(Drift { what: what.to_owned(), message, since, by: by.clone(), healed: None });
     trim(drift);
     Noted { new: true, by }
@@ -150,21 +151,21 @@ pub(super) fn take_over(draft: &mut Draft<'_, '_>, bound: &Bound<'_>) {
             continue;
         }
         let end = seen.healed.unwrap_or(Timestamp::MAX);
-        let same = |d: &&mut Drift| d.what == seen.what && (seen.since..=end).contains(&d.since);
-        if let Some(known) = draft.status.drift.iter_mut().find(same) {
+        let same = |d: &Drift| d.what == seen.what && (seen.since..=end).contains(&d.since);
+        if let Some(place) = draft.status.drift.iter().position(same) {
             // Audits come late.
-            if known.by == NOBODY_KNOWN {
-                known.by.clone_from(&seen.by);
+            if draft.status.drift[place].by == NOBODY_KNOWN && seen.by != NOBODY_KNOWN {
+                draft.status.to_mut().drift[place].by.clone_from(&seen.by);
             }
             continue;
         }
         let Some(healed) = seen.healed else { continue };
         let message = format!("{}: {}", bound.called(), seen.message);
-        let drift = &mut draft.status.drift;
-        let place = drift.partition_point(|d| d.since <= seen.since);
-        if place == 0 && drift.len() >= DRIFT_KEPT {
+        let place = draft.status.drift.partition_point(|d| d.since <= seen.since);
+        if place == 0 && draft.status.drift.len() >= DRIFT_KEPT {
             continue;
         }
+        let drift = &mut draft.status.to_mut().drift;
         drift.insert(place, Drift { message: message.clone(), ..seen.clone() });
         trim(drift);
         let text = format!(
@@ -178,9 +179,12 @@ pub(super) fn take_over(draft: &mut Draft<'_, '_>, bound: &Bound<'_>) {
 
 /// What stands is over, as the look that began at `at` shows.
 fn heal(draft: &mut Draft<'_, '_>, what: &str, at: Timestamp, how: impl Fn(&Drift) -> String) {
-    let stands = draft.status.drift.iter_mut().filter(|d| d.what == what && d.healed.is_none());
+    let stands = |d: &Drift| d.what == what && d.healed.is_none();
+    if !draft.status.drift.iter().any(stands) {
+        return;
+    }
     let mut told = None;
-    for drift in stands {
+    for drift in draft.status.to_mut().drift.iter_mut().filter(|d| stands(d)) {
         let at = at.max(drift.since);
         drift.healed = Some(at);
         told = Some(format!("{} after {}", how(drift), spoken(at.duration_since(drift.since))));

@@ -67,5 +67,5 @@ pub use brakes::Brakes;
 pub use decision::{Decision, EventDraft, RecordWrite};
 pub use facts::facts;
 pub use plan::{decide, effective_power, plan_for};
-pub use record::{ReplayError, decides, record, replay};
+pub use record::{ReplayError, record, replay};
 pub use world::{Records, Snapshot, World};

@@ -35,7 +35,10 @@ pub fn decide(world: &World<'_>) -> Decision {
         }
         Binding::Many(machines) => bound::ambiguous(&mut draft, &machines),
     }
-    draft.status.effective_power = Some(effective_power(environment));
+    let power = Some(effective_power(environment));
+    if draft.status.effective_power != power {
+        draft.status.to_mut().effective_power = power;
+    }
     draft.finish()
 }
 

@@ -26,13 +26,13 @@ use devpocket_specs::kind::Kind;
 use devpocket_specs::machine::Machine;
 use devpocket_specs::metadata::names;
 use devpocket_specs::namespace::Namespace;
-use devpocket_specs::object::{Key, Resource};
+use devpocket_specs::object::{Key, Resource, SharedKey};
 use devpocket_specs::operation::Operation;
 use devpocket_specs::template::Template;
 use devpocket_specs::tier::Tier;
 
 use super::world::{Records, Snapshot};
-use super::{Decision, EventDraft, RecordWrite, decide, decides, record};
+use super::{Decision, EventDraft, RecordWrite, decide, record};
 use crate::client::{Client, ClientError};
 use crate::guard::codes;
 use crate::manager::mirrors::{installation_key, machine_key};
@@ -57,9 +57,9 @@ pub struct EnvironmentReconciler {
 }
 
 impl Reconciler for EnvironmentReconciler {
-    type Key = Arc<Key>;
+    type Key = SharedKey;
 
-    async fn reconcile(&self, key: &Arc<Key>) -> Outcome {
+    async fn reconcile(&self, key: &SharedKey) -> Outcome {
         match self.pass(key).await {
             Ok(outcome) => outcome,
             Err(error) if error.is_fenced() => Outcome::Terminal("the term is over".into()),
@@ -81,13 +81,13 @@ impl EnvironmentReconciler {
         }
     }
 
-    async fn pass(&self, key: &Arc<Key>) -> Result<Outcome, ClientError> {
+    async fn pass(&self, key: &SharedKey) -> Result<Outcome, ClientError> {
         let Some(environment) = self.term.mirrors.environments.get_shared(key) else {
             return Ok(Outcome::Done);
         };
         let snapshot = self.mirrored();
         let (decision, record) = decided(&snapshot, &environment, self.term.now());
-        let is_news = !decision.writes.is_empty() || decision.status != environment.status;
+        let is_news = decision.writes_something();
         if !is_news && decision.events.is_empty() {
             return Ok(decision.requeue.map_or(Outcome::Done, Outcome::After));
         }
@@ -193,8 +193,8 @@ impl EnvironmentReconciler {
                 }
             }
         }
-        if decision.status != environment.status {
-            environment.status = decision.status;
+        if let Some(status) = decision.status {
+            environment.status = status;
             environment = client.update_status(&environment).await?;
             // Or the next pass decides on what this one found, and its writes are refused.
             self.term.is_mirrored(&environment).await;
@@ -230,7 +230,7 @@ fn decided(
 ) -> (Decision, Option<DecisionRecord>) {
     let world = snapshot.for_environment(environment, now);
     let decision = decide(&world);
-    let record = decides(environment, &decision).then(|| record(&world, &decision));
+    let record = decision.writes_something().then(|| record(&world, &decision));
     (decision, record)
 }
 

@@ -30,11 +30,6 @@ use super::world::World;
 use super::{decide, facts};
 use crate::guard::{Ledger, Tenants};
 
-/// Whether the decision leaves anything to write, and with it a record.
-pub fn decides(environment: &Environment, decision: &Decision) -> bool {
-    !decision.writes.is_empty() || decision.status != environment.status
-}
-
 /// The record of a decision that was made about this world.
 pub fn record(world: &World<'_>, decision: &Decision) -> DecisionRecord {
     let environment = world.environment;
@@ -60,11 +55,11 @@ pub fn record(world: &World<'_>, decision: &Decision) -> DecisionRecord {
         steps: decision.plan.steps.iter().map(step).collect(),
         did: decision.writes.iter().map(told).collect(),
         told: decision.events.iter().map(news).collect(),
-        message: decision.status.message.clone(),
+        message: decision.status_of(environment).message.clone(),
         inputs: inputs(world),
         inputs_left_out: 0,
         brakes: heard(world),
-        digest: digest_of(decision),
+        digest: digest_of(environment, decision),
     }
     .bounded()
 }
@@ -92,7 +87,7 @@ fn reference<T: Resource>(resource: &T) -> String {
     format!("{}/{}@{revision}", T::KIND, metadata.name)
 }
 
-fn digest_of(decision: &Decision) -> String {
+fn digest_of(environment: &Environment, decision: &Decision) -> String {
     let object = |object: Object| object.to_value().to_string();
     let write = |write: &RecordWrite| match write {
         RecordWrite::AddFinalizer => "add finalizer".to_owned(),
@@ -103,7 +98,7 @@ fn digest_of(decision: &Decision) -> String {
         RecordWrite::CreateOperation(operation) => object(Object::of(&**operation)),
     };
     let writes: Vec<String> = decision.writes.iter().map(write).collect();
-    let status = serde_json::to_string(&decision.status).unwrap_or_default();
+    let status = serde_json::to_string(decision.status_of(environment)).unwrap_or_default();
     digest(&decision.plan, &status, &writes)
 }
 
@@ -146,7 +141,7 @@ pub fn replay(
         tenants: &tenants,
         brakes: Brakes::Remembered(&answers),
     });
-    let replayed = digest_of(&decision);
+    let replayed = digest_of(&then.environment, &decision);
     if (&replayed, &decision.plan.hash) == (&record.digest, &record.plan) {
         Ok(decision)
     } else {

@@ -30,7 +30,9 @@ pub(super) fn plan(draft: &mut Draft<'_, '_>) {
     let ours: Vec<&Machine> =
         world.machines.iter().copied().filter(|m| belongs(world, m)).collect();
     if ours.is_empty() {
-        draft.status.machine = None;
+        if draft.status.machine.is_some() {
+            draft.status.to_mut().machine = None;
+        }
         if world.environment.metadata.has_finalizer(names::RELEASE_FINALIZER) {
             draft.keep(RecordWrite::RemoveFinalizer);
         }

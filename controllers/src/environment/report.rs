@@ -75,7 +75,7 @@ impl Report {
 
 pub(super) fn write(
     world: &World<'_>,
-    status: &mut EnvironmentStatus,
+    status: &mut Cow<'_, EnvironmentStatus>,
     report: &Report,
     holds: &[Hold],
 ) {
@@ -83,12 +83,17 @@ pub(super) fn write(
     let keep =
         silence.is_some() && condition::find(&status.conditions, conditions::READY).is_some();
     if !keep {
-        status.phase = report.phase.unwrap_or(status.phase);
+        if let Some(phase) = report.phase.filter(|phase| *phase != status.phase) {
+            status.to_mut().phase = phase;
+        }
         if let Some(ready) = ready(report, holds) {
             put(world, status, conditions::READY, ready);
         }
     }
-    status.message = message(report, holds, silence.as_ref());
+    let message = message(report, holds, silence.as_ref());
+    if status.message != message {
+        status.to_mut().message = message.to_owned();
+    }
     let bound = if report.bound {
         Says::yes("Bound", "a paid machine is bound")
     } else {
@@ -129,9 +134,8 @@ fn ready(report: &Report, holds: &[Hold]) -> Option<Says> {
     }
 }
 
-fn message(report: &Report, holds: &[Hold], silence: Option<&Hold>) -> String {
-    let first = holds.first().or(silence);
-    first.map_or_else(|| report.message.clone(), |hold| hold.message.clone())
+fn message<'a>(report: &'a Report, holds: &'a [Hold], silence: Option<&'a Hold>) -> &'a str {
+    holds.first().or(silence).map_or(&report.message, |hold| &hold.message)
 }
 
 fn guest() -> Says {
@@ -149,7 +153,12 @@ pub(super) fn silence(world: &World<'_>) -> Option<Hold> {
     unknown(account_hold(&guard)).or_else(|| unknown(sight_hold(&guard)))
 }
 
-fn optional(world: &World<'_>, status: &mut EnvironmentStatus, name: &str, says: Option<Says>) {
+fn optional(
+    world: &World<'_>,
+    status: &mut Cow<'_, EnvironmentStatus>,
+    name: &str,
+    says: Option<Says>,
+) {
     match says {
         Some(says) => put(world, status, name, says),
         // Once it was true, its end is worth a date.
@@ -163,7 +172,7 @@ fn optional(world: &World<'_>, status: &mut EnvironmentStatus, name: &str, says:
     }
 }
 
-fn put(world: &World<'_>, status: &mut EnvironmentStatus, name: &str, says: Says) {
+fn put(world: &World<'_>, status: &mut Cow<'_, EnvironmentStatus>, name: &str, says: Says) {
     let generation = world.environment.metadata.generation;
     let generation = (generation > 0).then_some(generation);
     let words = (says.status, &*says.reason, &*says.message);
@@ -171,7 +180,7 @@ fn put(world: &World<'_>, status: &mut EnvironmentStatus, name: &str, says: Says
         return;
     }
     condition::set(
-        &mut status.conditions,
+        &mut status.to_mut().conditions,
         Condition {
             r#type: name.to_owned(),
             status: says.status,

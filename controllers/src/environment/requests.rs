@@ -31,7 +31,7 @@ pub(super) fn wake(environment: &Environment) -> Option<&str> {
 }
 
 fn done(draft: &mut Draft<'_, '_>, which: &str, id: &str) {
-    draft.status.requests.insert(which.to_owned(), id.to_owned());
+    draft.status.to_mut().requests.insert(which.to_owned(), id.to_owned());
 }
 
 /// Requests older than the machine are void: there is nothing yet to restart or wake.

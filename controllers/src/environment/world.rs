@@ -25,7 +25,7 @@ use devpocket_specs::tier::Tier;
 
 use super::brakes::Brakes;
 use super::plan::effective_power;
-use crate::guard::{GuardWorld, Ledger, Tenants, Wish, may_have, may_issue, may_release};
+use crate::guard::{GuardWorld, Ledger, Tenants, Wish, by_age, may_have, may_issue, may_release};
 
 /// All records decisions may rest on.
 #[derive(Clone, Debug, Default)]
@@ -142,7 +142,10 @@ impl Snapshot {
         let machines: Vec<&Machine> = places.iter().map(|p| self.machines[*p].as_ref()).collect();
         let mut operations: Vec<&Operation> =
             machines.iter().flat_map(|m| self.ledger.of_machine(&m.metadata.name)).collect();
-        operations.sort_by_key(|o| (o.metadata.creation_timestamp, &o.metadata.name));
+        // Those of one machine are in order already.
+        if machines.len() > 1 {
+            operations.sort_by_key(|o| by_age(o));
+        }
         let template = template_name(environment).and_then(|(name, _)| self.templates.get(name));
         World {
             now,
@@ -201,11 +204,11 @@ impl<'a> World<'a> {
     pub fn operations_of(&self, machine: &Machine) -> Vec<&'a Operation> {
         let uid = machine.uid();
         let name = &machine.metadata.name;
-        self.operations
-            .iter()
-            .copied()
-            .filter(|o| o.spec.machine == *name && o.spec.machine_uid == uid)
-            .collect()
+        // No two records have one uid; only those that are not recorded yet have none.
+        let about = |o: &&Operation| {
+            o.spec.machine_uid == uid && (!uid.is_nil() || o.spec.machine == *name)
+        };
+        self.operations.iter().copied().filter(about).collect()
     }
 
     /// The installation's id, part of every displayName.

@@ -55,6 +55,9 @@ impl Ledger {
                 .or_default()
                 .push(operation.clone());
         }
+        for operations in ledger.by_machine.values_mut() {
+            operations.sort_by(|one, other| by_age(one).cmp(&by_age(other)));
+        }
         for machine in machines {
             ledger.count(machine);
         }
@@ -85,7 +88,7 @@ impl Ledger {
         }
     }
 
-    /// The operations about a machine.
+    /// The operations about a machine, oldest first.
     pub fn of_machine(&self, machine: &str) -> impl Iterator<Item = &Operation> {
         self.by_machine.get(machine).into_iter().flatten().map(Arc::as_ref)
     }
@@ -104,6 +107,11 @@ pub(super) fn ends_a_machine(operation: &Operation) -> bool {
         Verb::Reinstall => operation.spec.environment.is_none(),
         _ => false,
     }
+}
+
+/// What operations are put in order by, the oldest first.
+pub fn by_age(operation: &Operation) -> (Option<Timestamp>, &str) {
+    (operation.metadata.creation_timestamp, &operation.metadata.name)
 }
 
 /// Whether both are the same record; two that are not stored yet are the same by name.
@@ -129,8 +137,7 @@ pub(super) fn counts_before(other: &Operation, operation: &Operation) -> bool {
 /// Planned intents are served in the order of their creation. One that is not recorded yet comes
 /// after all that are.
 fn goes_first(other: &Operation, operation: &Operation) -> bool {
-    let order = |o: &Operation| (o.metadata.creation_timestamp, o.metadata.name.clone());
-    operation.metadata.creation_timestamp.is_none() || order(other) < order(operation)
+    operation.metadata.creation_timestamp.is_none() || by_age(other) < by_age(operation)
 }
 
 /// When the call went out, as far as it is known.

@@ -92,7 +92,7 @@ fn adopt_survives_a_crash_at_every_step() {
 
 #[test]
 fn claim_survives_a_crash_at_every_step() {
-    enumerate(Scenario::Claim, 34, 0);
+    enumerate(Scenario::Claim, 33, 0);
 }
 
 #[test]

@@ -144,8 +144,8 @@ impl Lab {
         for write in &decision.writes {
             self.write(write);
         }
-        if self.environment.status != decision.status {
-            self.environment.status = decision.status.clone();
+        if let Some(status) = &decision.status {
+            self.environment.status = status.clone();
         }
         decision
     }
@@ -153,9 +153,8 @@ impl Lab {
     /// Passes until nothing is written any more; answers the last decision.
     pub fn settle(&mut self) -> Decision {
         for _ in 0..6 {
-            let before = self.environment.status.clone();
             let decision = self.pass();
-            if decision.writes.is_empty() && decision.status == before {
+            if !decision.writes_something() {
                 assert!(decision.events.is_empty(), "no news, yet {:?}", decision.events);
                 return decision;
             }
