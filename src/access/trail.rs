@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 use serde_json::Value;
-use sqlx::PgConnection;
+use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
 
 /// One thing that was done. Never holds a secret: values are redacted before they get here.
@@ -25,6 +25,10 @@ pub struct Entry {
     pub after: Option<Value>,
 }
 
+/// The columns of an entry, in the order of [`Entry`]'s fields after its id and time.
+pub const COLUMNS: &str = "id, at, actor, account, address, request_id, verb, subject, name, \
+    namespace, before, after";
+
 /// Writes an entry in the caller's transaction.
 pub async fn record(
     connection: &mut PgConnection,
@@ -32,11 +36,10 @@ pub async fn record(
     now: Timestamp,
     entry: &Entry,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "INSERT INTO access_audit (id, at, actor, account, address, request_id, verb, subject, name, \
-         namespace, before, after) \
+    sqlx::query(AssertSqlSafe(format!(
+        "INSERT INTO access_audit ({COLUMNS}) \
          VALUES ($1, $2::text::timestamptz, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
-    )
+    )))
     .bind(id)
     .bind(now.to_string())
     .bind(&entry.actor)

@@ -236,7 +236,8 @@ impl Accounts {
             transaction.commit().await?;
             return Ok(Err(Pending::AccessDenied));
         };
-        let begun = self.enter(&mut transaction, &account, "device", origin).await?;
+        let who = (account.id, account.username.as_str());
+        let begun = self.enter_seen(&mut *transaction, who, "device", origin).await?;
         transaction.commit().await?;
         let tokens = self.first_tokens(&account, &begun);
         Ok(Ok(LoggedIn { account, tokens }))

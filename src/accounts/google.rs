@@ -216,7 +216,8 @@ impl Accounts {
         if account.suspended_at.is_some() {
             return Err(AccountError::Incorrect);
         }
-        let begun = self.enter(&mut transaction, &account, "google", origin).await?;
+        let who = (account.id, account.username.as_str());
+        let begun = self.enter_seen(&mut *transaction, who, "google", origin).await?;
         transaction.commit().await?;
         self.forget(account.id);
         self.ensure_namespace(&account).await;

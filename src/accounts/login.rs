@@ -2,10 +2,11 @@
 //!
 //! # Guarantees
 //! - Whether an account exists, has no password, is locked or is suspended does not show: the text
-//!   is one, the work is one hash and one transaction of the same statements in every case.
+//!   is one, the work is one hash and the same statements in every case.
 //! - [`FAILURES`] wrong passwords within [`LOCKED`] lock the password of an account for [`LOCKED`].
-//!   It is decided after the hash, under the row's lock: of a thousand guesses sent at once the
-//!   first five count as guesses, and the others are refused even if right.
+//!   It is decided after the hash, in the statement that lets in ([`super::entrance`]) or under the
+//!   row's lock: of a thousand guesses sent at once the first five count as guesses, and the others
+//!   are refused even if right.
 //! - A locked account answers 401 with the text for a wrong password, not 403: another text would
 //!   tell that it exists. Sessions, API tokens and sign-in with Google are not affected, so that
 //!   whoever locks somebody out by guessing does not end their work.
@@ -15,8 +16,9 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::account::{Account, By};
+use super::entrance::{Entrance, Proof};
 use super::names::{self, Login};
-use super::session::{Begun, SessionTokens};
+use super::session::SessionTokens;
 use super::{AccountError, Accounts, Origin};
 use crate::access::trail;
 
@@ -52,63 +54,44 @@ impl Accounts {
             true => Some(self.hasher.hash(password.to_owned()).await?),
             false => None,
         };
-        let id = found.as_ref().map_or(Uuid::nil(), |account| account.id);
+        let entrance = Entrance {
+            account: found.as_ref().map_or(Uuid::nil(), |account| account.id),
+            username: found.as_ref().map_or("", |account| &account.username),
+            method: "password",
+            // The password may have been changed while it was compared.
+            proof: Proof::Password {
+                matches,
+                compared: hash.as_deref(),
+                renewed: renewed.as_deref(),
+            },
+        };
+        // Asked whoever it is and whatever they sent, so that all who are refused waited for the same.
+        let begun = self.enter(&self.pool, &entrance, origin).await?;
+        let (Some(account), Some(begun)) = (&found, begun) else {
+            self.refuse(found.as_ref(), origin).await?;
+            return Err(AccountError::Incorrect);
+        };
+        self.ensure_namespace(account).await;
+        let tokens = self.first_tokens(account, &begun);
+        let account = Account { last_login_at: Some(self.clock.now()), ..account.clone() };
+        Ok(LoggedIn { account, tokens })
+    }
+
+    /// Counts a failure and writes it down. The same statements where there is no such account.
+    async fn refuse(&self, found: Option<&Account>, origin: &Origin) -> Result<(), AccountError> {
+        let id = found.map_or(Uuid::nil(), |account| account.id);
         let mut transaction = self.pool.begin().await?;
         let now = self.clock.now();
         let account = Account::lock(&mut transaction, By::Id(id)).await?;
-        let locked = account.as_ref().is_some_and(|account| is_locked(account, now));
-        // The password may have been changed while it was compared.
-        let same = account.as_ref().is_some_and(|account| account.password_hash == hash);
-        let active = account.as_ref().is_some_and(|account| account.suspended_at.is_none());
-        let Some(account) = account.filter(|_| matches && same && active && !locked) else {
-            let locks = fail(&mut transaction, id, locked, now).await?;
-            let verb = if locks { "login-locked" } else { "login-failed" };
-            let mut entry = origin.entry(verb, "account", &tried(found.as_ref()));
-            entry.account = found.as_ref().map(|account| account.id);
-            trail::record(&mut transaction, self.ids.uid(), now, &entry).await?;
-            transaction.commit().await?;
-            metrics::counter!("devpocket_sign_ins_total", "outcome" => "refused").increment(1);
-            return Err(AccountError::Incorrect);
-        };
-        if let Some(hash) = renewed {
-            sqlx::query("UPDATE accounts SET password_hash = $2 WHERE id = $1")
-                .bind(account.id)
-                .bind(hash)
-                .execute(&mut *transaction)
-                .await?;
-        }
-        let begun = self.enter(&mut transaction, &account, "password", origin).await?;
+        let locked = account.is_some_and(|account| is_locked(&account, now));
+        let locks = fail(&mut transaction, id, locked, now).await?;
+        let verb = if locks { "login-locked" } else { "login-failed" };
+        let mut entry = origin.entry(verb, "account", &tried(found));
+        entry.account = found.map(|account| account.id);
+        trail::record(&mut transaction, self.ids.uid(), now, &entry).await?;
         transaction.commit().await?;
-        self.ensure_namespace(&account).await;
-        let tokens = self.first_tokens(&account, &begun);
-        Ok(LoggedIn { account: Account { last_login_at: Some(now), ..account }, tokens })
-    }
-
-    /// Begins a session for somebody who proved who they are, and writes down that they came.
-    pub(super) async fn enter(
-        &self,
-        connection: &mut PgConnection,
-        account: &Account,
-        method: &str,
-        origin: &Origin,
-    ) -> Result<Begun, AccountError> {
-        let now = self.clock.now();
-        sqlx::query(
-            "UPDATE accounts SET failed_logins = 0, failed_at = NULL, locked_until = NULL, \
-             last_login_at = $2::text::timestamptz WHERE id = $1",
-        )
-        .bind(account.id)
-        .bind(now.to_string())
-        .execute(&mut *connection)
-        .await?;
-        let begun = self.begin_session(connection, account.id, method, origin).await?;
-        let mut entry = origin.entry("login", "session", &begun.id.to_string());
-        entry.actor.clone_from(&account.username);
-        entry.account = Some(account.id);
-        entry.after = Some(serde_json::json!({"method": method}));
-        trail::record(connection, self.ids.uid(), now, &entry).await?;
-        metrics::counter!("devpocket_sign_ins_total", "outcome" => "accepted").increment(1);
-        Ok(begun)
+        metrics::counter!("devpocket_sign_ins_total", "outcome" => "refused").increment(1);
+        Ok(())
     }
 
     async fn find_login(&self, name: &str) -> Result<Option<Account>, AccountError> {

@@ -30,6 +30,7 @@ pub mod tickets;
 pub mod tidy;
 
 mod account;
+mod entrance;
 mod fault;
 mod known;
 mod origin;

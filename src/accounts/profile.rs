@@ -125,7 +125,8 @@ impl Accounts {
             .filter(|now| now.password_hash == account.password_hash)
             .ok_or_else(|| AccountError::Conflict("the password was changed meanwhile".into()))?;
         self.set_password(&mut transaction, &account, &hash, "change-password", origin).await?;
-        let begun = self.enter(&mut transaction, &account, "password", origin).await?;
+        let who = (account.id, account.username.as_str());
+        let begun = self.enter_seen(&mut *transaction, who, "password", origin).await?;
         transaction.commit().await?;
         self.forget(id);
         Ok(self.first_tokens(&account, &begun))

@@ -40,11 +40,11 @@ pub struct SessionTokens {
     pub expires_in: i64,
 }
 
-/// A session that was begun in a transaction which is not committed yet.
+/// A session that was begun, maybe in a transaction which is not committed yet.
 #[derive(Clone, Copy)]
 pub struct Begun {
     pub id: Uuid,
-    salt: [u8; refresh_token::SALT_BYTES],
+    pub(super) salt: [u8; refresh_token::SALT_BYTES],
 }
 
 /// A session as its owner sees it.
@@ -62,46 +62,6 @@ pub struct SessionView {
 }
 
 impl Accounts {
-    /// Begins a session in the caller's transaction.
-    pub async fn begin_session(
-        &self,
-        connection: &mut PgConnection,
-        account: Uuid,
-        method: &str,
-        origin: &Origin,
-    ) -> Result<Begun, AccountError> {
-        let now = self.clock.now();
-        let mut salt = [0; refresh_token::SALT_BYTES];
-        getrandom::fill(&mut salt)?;
-        let begun = Begun { id: self.ids.uid(), salt };
-        sqlx::query(
-            "UPDATE sessions SET ended_at = $2::text::timestamptz, end_reason = 'many' \
-             WHERE id IN (SELECT id FROM sessions WHERE account = $1 AND ended_at IS NULL \
-             ORDER BY seen_at DESC OFFSET $3)",
-        )
-        .bind(account)
-        .bind(now.to_string())
-        .bind(SESSIONS - 1)
-        .execute(&mut *connection)
-        .await?;
-        sqlx::query(
-            "INSERT INTO sessions (id, account, salt, method, client, address, created_at, \
-             seen_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7::text::timestamptz, \
-             $7::text::timestamptz, $8::text::timestamptz)",
-        )
-        .bind(begun.id)
-        .bind(account)
-        .bind(salt.as_slice())
-        .bind(method)
-        .bind(&origin.client)
-        .bind(&origin.address)
-        .bind(now.to_string())
-        .bind(self.refresh_end(now).to_string())
-        .execute(connection)
-        .await?;
-        Ok(begun)
-    }
-
     /// The tokens of a session that has just begun.
     pub fn first_tokens(&self, account: &Account, begun: &Begun) -> SessionTokens {
         self.tokens(account, begun.id, 1, &begun.salt)
@@ -176,7 +136,7 @@ impl Accounts {
         Ok(self.tokens(&account, presented.session, next, &salt))
     }
 
-    fn refresh_end(&self, now: Timestamp) -> Timestamp {
+    pub(super) fn refresh_end(&self, now: Timestamp) -> Timestamp {
         now.saturating_add(self.settings.refresh_life).unwrap_or(Timestamp::MAX)
     }
 
