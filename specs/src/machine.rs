@@ -1,5 +1,7 @@
 //! `Machine`: one paid Contabo instance, as a PersistentVolume is to a PersistentVolumeClaim.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use jiff::civil::Date;
 use schemars::JsonSchema;
@@ -53,7 +55,8 @@ pub struct MachineSpec {
     pub display_name: String,
 }
 
-/// What was ordered, decided once and never edited.
+/// What was ordered, decided once. Only what is installed (image, user-data, template, parameters)
+/// changes: until the order is sent, and with each reinstall.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Order {
@@ -78,6 +81,10 @@ pub struct Order {
     /// Template name and generation that were rendered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<TemplateVersion>,
+    /// The template's parameters, defaults included, without those that are secret; absent where
+    /// that was not written down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<BTreeMap<String, Value>>,
     /// Who needs it; the Machine's own name is derived from these.
     pub demand: Demand,
 }

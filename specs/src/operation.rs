@@ -4,12 +4,16 @@
 //! Contabo records in its audits. Only the process whose compare-and-swap made it `Issued` sends,
 //! and it sends once.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::environment::Power;
+use crate::machine::TemplateVersion;
 use crate::metadata::{ObjectMeta, is_default};
 use crate::money::Money;
 use crate::object::resource;
@@ -114,6 +118,11 @@ pub struct OperationSpec {
     /// rendered again when it is sent, and the call is refused when the digest differs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_data_digest: Option<String>,
+    /// Reinstall for an environment: the template and the parameters in that user-data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<TemplateVersion>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<BTreeMap<String, Value>>,
     /// Restart and other one-shot requests: the request's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<String>,

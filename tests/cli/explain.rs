@@ -64,6 +64,8 @@ async fn start(world: &World, environment: &Environment) {
             power: None,
             image: None,
             user_data_digest: None,
+            template: None,
+            parameters: None,
             request: None,
             by_person: false,
         },

@@ -27,14 +27,14 @@ use super::world::{Answer, ENVIRONMENTS, World};
 const APPLY: &str = "application/apply-patch+yaml";
 
 /// DevPocket itself, writing what people may not.
-fn system(world: &World) -> Client {
+pub fn system(world: &World) -> Client {
     let (store, clock) = (world.store.clone(), Arc::new(world.clock.clone()));
     let catalogue = Arc::new(Catalogue::builtin().clone());
     Client::new(store, clock, Arc::new(RandomIds), catalogue, Actor::system("test"))
 }
 
 /// A world whose installation may buy.
-async fn world() -> World {
+pub async fn world() -> World {
     let world = World::new().await;
     let installation = Installation {
         metadata: ObjectMeta::named("", NAME),
@@ -70,7 +70,7 @@ fn environment(size: &str) -> Value {
     })
 }
 
-async fn propose(world: &World, object: &Value) -> EnvironmentPlan {
+pub async fn propose(world: &World, object: &Value) -> EnvironmentPlan {
     let path = format!("{ENVIRONMENTS}/web/plan?fieldManager=cli");
     let answer = world.send(Method::POST, &path, object).await;
     assert_eq!(answer.code, 200, "{answer:?}");
@@ -255,6 +255,8 @@ async fn a_person_resolves_what_nobody_else_can() {
             power: None,
             image: None,
             user_data_digest: None,
+            template: None,
+            parameters: None,
             request: None,
             by_person: false,
         },

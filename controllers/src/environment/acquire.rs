@@ -235,7 +235,7 @@ fn claim(draft: &mut Draft<'_, '_>, need: Need<'_>, wanted: &Wanted<'_>, machine
         step.fingerprint =
             Some(identify(world, &step, &wanted.rendered.digest, json!({ "instead_of": of })));
     }
-    let install = super::install::operation(world, &next, wanted);
+    let install = super::install::operation(world, &next, &wanted.rendered);
     let wish = Wish { operation: &install, size: &wanted.size.name, cost: step.monthly.as_ref() };
     let tenant = world.may_have(&wish).err();
     step.hold = tenant.or_else(|| world.may_issue(&install).err());
@@ -253,7 +253,7 @@ fn claim(draft: &mut Draft<'_, '_>, need: Need<'_>, wanted: &Wanted<'_>, machine
         implied: need.implied(),
         writes: vec![RecordWrite::UpdateMachine(Box::new(next))],
     });
-    draft.step(super::install::step_after(world, machine, wanted));
+    draft.step(super::install::step_after(world, machine, &wanted.rendered));
 }
 
 /// Records the machine to be bought; the record is the order.
@@ -331,7 +331,7 @@ fn installs_itself(wanted: &Wanted<'_>) -> Pending {
         step: Step {
             call: "install".into(),
             machine: String::new(),
-            summary: format!("install {}", wanted.software()),
+            summary: format!("install {}", wanted.rendered.software()),
             class: RiskClass::Reversible,
             downtime_seconds: None,
             monthly: None,

@@ -2,18 +2,17 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use devpocket_specs::environment::{BoundMachine, Cost, Phase, RenderedTemplate};
-use devpocket_specs::machine::{Machine, MachineState, Seen, TemplateVersion};
+use devpocket_specs::environment::{BoundMachine, Cost, Phase};
+use devpocket_specs::machine::{Machine, MachineState, Seen};
 use devpocket_specs::operation::{Operation, OperationPhase, Verb};
 use devpocket_specs::plan::StandstillKind;
-use devpocket_specs::template;
 
 use super::draft::Draft;
+use super::install::Readiness;
 use super::observed::{Observed, evidence_from, look};
-use super::want::wanted;
 use super::world::World;
 use super::{
-    binding, display_name, drift, install, loss, ordering, power, requests, stuck, unseen,
+    binding, display_name, drift, install, loss, ordering, power, requests, software, stuck, unseen,
 };
 use crate::guard::hold;
 use crate::machine::state::word_state;
@@ -135,6 +134,7 @@ fn usable(draft: &mut Draft<'_, '_>, bound: &Bound<'_>) {
     // Only a look that began after everything we did says what the machine needs now.
     let from = bound.evidence_from(world);
     if bound.open().is_some() {
+        install::again(draft, bound, Readiness::Later);
         return bound.tell_open(draft);
     }
     if let Some(from) = from.filter(|from| as_of < *from) {
@@ -142,15 +142,13 @@ fn usable(draft: &mut Draft<'_, '_>, bound: &Bound<'_>) {
             draft.report.message.push_str("; it is looked at again after the last call");
         }
         draft.wake_at(from.max(world.now) + LOOK_AGAIN);
-        return;
+        return install::again(draft, bound, Readiness::Later);
     }
     drift::look(draft, bound, seen);
     requests::restart(draft, bound, seen);
     power::converge(draft, bound, seen, as_of);
     display_name::converge(draft, bound, seen);
-    if draft.report.replaced.is_some() {
-        install::repair(draft, bound);
-    }
+    install::again(draft, bound, Readiness::Now);
 }
 
 /// Copies what people want to see of the machine into the status.
@@ -185,50 +183,7 @@ fn mirror(draft: &mut Draft<'_, '_>, bound: &Bound<'_>) {
             draft.status.to_mut().cost = Some(Cost { monthly, paid_until, prices_of });
         }
     }
-    let known = draft.status.template.as_ref();
-    let mut installed = rendered(draft.world, bound).or_else(|| known.cloned());
-    if let Some(installed) = &mut installed {
-        installed.newer = draft.world.template.and_then(|t| template::newer(installed, t));
-    }
-    if installed.as_ref() != known {
-        draft.status.to_mut().template = installed;
-    }
-}
-
-/// What the machine was last installed from, by the operations or the order.
-fn rendered(world: &World<'_>, bound: &Bound<'_>) -> Option<RenderedTemplate> {
-    let uid = world.environment.metadata.uid;
-    let installed = bound.operations.iter().rev().find(|o| {
-        o.spec.verb == Verb::Reinstall
-            && o.spec.environment.as_ref().map(|e| e.uid) == uid
-            && super::observed::may_have_happened(o)
-    });
-    let known = world.environment.status.template.as_ref();
-    if let Some(digest) = installed.and_then(|o| o.spec.user_data_digest.as_deref()) {
-        if known.is_some_and(|k| k.digest == digest) {
-            return known.cloned();
-        }
-        let now = wanted(world).ok().filter(|w| w.rendered.digest == digest)?;
-        let template = now.rendered.template.as_ref();
-        return Some(rendered_template(template, &now.rendered.image, digest));
-    }
-    let order = bound.machine.spec.order.as_ref()?;
-    let ours = Some(order.demand.environment_uid) == uid;
-    (ours && known.is_none())
-        .then(|| rendered_template(order.template.as_ref(), &order.image, &order.user_data_digest))
-}
-
-fn rendered_template(
-    template: Option<&TemplateVersion>,
-    image: &str,
-    digest: &str,
-) -> RenderedTemplate {
-    RenderedTemplate {
-        name: template.map_or_else(|| image.to_owned(), |t| t.name.clone()),
-        generation: template.map_or(0, |t| t.generation),
-        digest: digest.to_owned(),
-        newer: None,
-    }
+    software::tell(draft, bound);
 }
 
 /// Two machines claim to belong to one environment: nothing is chosen.

@@ -1,5 +1,5 @@
-//! Reinstalls: the first installation of a claimed machine, and the repair of a disk that somebody
-//! replaced.
+//! Reinstalls: the first installation of a claimed machine; and, by a person's approval, of a disk that
+//! somebody replaced, that shall be rebuilt, or that shall have something else on it.
 //!
 //! A machine that is claimed and still carries `pool` is wiped and not installed yet; the mark goes
 //! once an install of ours happened. So that fact survives the operations' ninety days: forgetting
@@ -8,7 +8,7 @@
 use devpocket_specs::environment::Phase;
 use devpocket_specs::machine::Machine;
 use devpocket_specs::operation::{Operation, Verb};
-use devpocket_specs::plan::{RiskClass, StandstillKind, Step};
+use devpocket_specs::plan::{Hold, RiskClass, StandstillKind, Step};
 use serde_json::json;
 
 use super::bound::Bound;
@@ -16,8 +16,9 @@ use super::consent::{Implied, identify};
 use super::decision::{EventDraft, RecordWrite};
 use super::draft::{Draft, Pending};
 use super::observed::{Observed, happened};
-use super::want::{Wanted, wanted};
+use super::rendered::Rendered;
 use super::world::World;
+use super::{requests, software, want};
 use crate::guard::{codes, hold};
 use crate::operation::intent;
 
@@ -28,20 +29,28 @@ pub const INSTALL_TRIES: usize = 3;
 const INSTALL_SECONDS: u32 = 600;
 
 /// The reinstall with the environment's own user-data.
-pub(super) fn operation(world: &World<'_>, machine: &Machine, wanted: &Wanted<'_>) -> Operation {
-    let reason = format!("install {}", wanted.software());
+pub(super) fn operation(world: &World<'_>, machine: &Machine, rendered: &Rendered) -> Operation {
+    let reason = format!("install {}", rendered.software());
     let earlier = world.operations_of(machine);
     let mut operation = intent::planned(machine, Verb::Reinstall, reason, earlier);
-    operation.spec.image = Some(wanted.rendered.image.clone());
-    operation.spec.user_data_digest = Some(wanted.rendered.digest.clone());
+    operation.spec.image = Some(rendered.image.clone());
+    operation.spec.user_data_digest = Some(rendered.digest.clone());
+    operation.spec.template.clone_from(&rendered.template);
+    operation.spec.parameters = Some(rendered.parameters.clone());
     operation
 }
 
-fn step(world: &World<'_>, machine: &Machine, wanted: &Wanted<'_>) -> Step {
+fn step(
+    world: &World<'_>,
+    machine: &Machine,
+    rendered: &Rendered,
+    summary: String,
+    request: Option<&str>,
+) -> Step {
     let mut step = Step {
         call: Verb::Reinstall.word().into(),
         machine: machine.metadata.name.clone(),
-        summary: format!("install {}", wanted.software()),
+        summary,
         class: RiskClass::DataRisk,
         downtime_seconds: Some(INSTALL_SECONDS),
         monthly: None,
@@ -50,17 +59,21 @@ fn step(world: &World<'_>, machine: &Machine, wanted: &Wanted<'_>) -> Step {
         approved: false,
         hold: None,
     };
-    let arguments = json!({
-        "image": wanted.rendered.image, "install": machine.spec.install_generation,
+    let mut arguments = json!({
+        "image": rendered.image, "install": machine.spec.install_generation,
     });
-    step.fingerprint = Some(identify(world, &step, &wanted.rendered.digest, arguments));
+    if let Some(request) = request {
+        arguments["request"] = request.into();
+    }
+    step.fingerprint = Some(identify(world, &step, &rendered.digest, arguments));
     step
 }
 
 /// The install that follows a claim, for the plan.
-pub(super) fn step_after(world: &World<'_>, machine: &Machine, wanted: &Wanted<'_>) -> Pending {
+pub(super) fn step_after(world: &World<'_>, machine: &Machine, rendered: &Rendered) -> Pending {
+    let summary = format!("install {}", rendered.software());
     Pending {
-        step: step(world, machine, wanted),
+        step: step(world, machine, rendered, summary, None),
         implied: Implied::TheRecord,
         writes: Vec::new(),
         event: None,
@@ -111,25 +124,106 @@ pub(super) fn first(draft: &mut Draft<'_, '_>, bound: &Bound<'_>) {
             ),
         ));
     }
-    plan(draft, bound, Implied::TheRecord);
-}
-
-/// Puts the declared system back on a disk that somebody replaced; a person approves it.
-pub(super) fn repair(draft: &mut Draft<'_, '_>, bound: &Bound<'_>) {
-    plan(draft, bound, Implied::AutoApprove);
-}
-
-fn plan(draft: &mut Draft<'_, '_>, bound: &Bound<'_>, implied: Implied) {
-    let world = draft.world;
-    let wanted = match wanted(world) {
-        Ok(wanted) => wanted,
+    let rendered = match want::rendered(world) {
+        Ok(rendered) => rendered,
         Err(held) => return draft.hold(held),
     };
-    let mut step = step(world, bound.machine, &wanted);
-    let mut operation = operation(world, bound.machine, &wanted);
+    let summary = format!("install {}", rendered.software());
+    let why = Why { summary, request: None, implied: Implied::TheRecord };
+    plan(draft, bound, &rendered, why, Readiness::Now);
+}
+
+/// Whether a step can be carried out in this pass.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Readiness {
+    Now,
+    /// Something is under way, or has to be looked at first: the step is shown, so that it can be
+    /// consented to, and nothing is written.
+    Later,
+}
+
+struct Why<'a> {
+    summary: String,
+    request: Option<&'a str>,
+    implied: Implied,
+}
+
+/// Installs a disk in use anew, which wipes it: somebody replaced it, a rebuild is asked for, or
+/// another template, version, image or parameter is declared. A person approves it.
+pub(super) fn again(draft: &mut Draft<'_, '_>, bound: &Bound<'_>, ready: Readiness) {
+    let world = draft.world;
+    let replaced = draft.report.replaced.is_some();
+    let request = requests::rebuild(draft, bound);
+    let differs = software::difference(world, bound);
+    if !replaced && request.is_none() && differs.is_none() && !software::names_another(world) {
+        return;
+    }
+    let rendered = match want::rendered(world) {
+        Ok(rendered) => rendered,
+        // What is installed stays as it is.
+        Err(mut held) => {
+            let name = &world.environment.metadata.name;
+            held.message = format!("env/{name} keeps what is installed: {}", held.message);
+            return draft.hold(held);
+        }
+    };
+    let open = bound.open().filter(|o| o.spec.verb == Verb::Reinstall);
+    if open.is_some_and(|o| {
+        o.spec.user_data_digest.as_deref() == Some(&*rendered.digest)
+            && o.spec.request.as_deref() == request
+    }) {
+        return;
+    }
+    let software = rendered.software();
+    let summary = match (request, differs) {
+        _ if replaced => format!("install {software}"),
+        (Some(id), _) => format!("wipe the disk and install {software} (rebuild {id})"),
+        (None, Some(summary)) => summary,
+        (None, None) => return,
+    };
+    plan(draft, bound, &rendered, Why { summary, request, implied: Implied::AutoApprove }, ready);
+}
+
+fn plan(
+    draft: &mut Draft<'_, '_>,
+    bound: &Bound<'_>,
+    rendered: &Rendered,
+    why: Why<'_>,
+    ready: Readiness,
+) {
+    let world = draft.world;
+    let Why { summary, request, implied } = why;
+    let mut step = step(world, bound.machine, rendered, summary, request);
+    let mut operation = operation(world, bound.machine, rendered);
     operation.spec.fingerprint.clone_from(&step.fingerprint);
-    step.hold = world.may_issue(&operation).err();
-    let event = EventDraft::normal("Installing", format!("{} on {}", step.summary, bound.called()));
-    let writes = vec![RecordWrite::CreateOperation(Box::new(operation))];
-    draft.step(Pending { step, implied, writes, event: Some(event) });
+    operation.spec.request = request.map(str::to_owned);
+    step.hold = given_up(bound, &step).or_else(|| world.may_issue(&operation).err());
+    let text = format!("{} on {}", step.summary, bound.called());
+    let (writes, event) = match ready {
+        Readiness::Now => (
+            vec![RecordWrite::CreateOperation(Box::new(operation))],
+            Some(EventDraft::normal("Installing", text)),
+        ),
+        Readiness::Later => (Vec::new(), None),
+    };
+    draft.step(Pending { step, implied, writes, event });
+}
+
+/// What was refused so often is not asked for again. The fingerprint changes with every edit, so
+/// that an edit begins anew.
+fn given_up(bound: &Bound<'_>, step: &Step) -> Option<Hold> {
+    let tried = bound.operations.iter().filter(|o| {
+        let ended = !o.status.phase.is_open() && !happened(o);
+        o.spec.verb == Verb::Reinstall && o.spec.fingerprint == step.fingerprint && ended
+    });
+    let tried: Vec<_> = tried.collect();
+    (tried.len() >= INSTALL_TRIES).then(|| {
+        let said = tried.last().map_or("", |o| o.status.message.as_str());
+        let message = format!(
+            "{} was not reinstalled: {INSTALL_TRIES} tries were refused. Contabo said: {said}. It \
+             is tried again when the environment is edited",
+            bound.called()
+        );
+        hold(StandstillKind::Stalled, codes::REFUSED, message)
+    })
 }

@@ -54,6 +54,7 @@ mod release;
 pub mod rendered;
 mod report;
 mod requests;
+mod software;
 mod standstill;
 mod stuck;
 #[cfg(test)]

@@ -90,6 +90,7 @@ fn refresh(draft: &mut Draft<'_, '_>, bound: &Bound<'_>) {
             order.user_data_digest = rendered.digest;
             order.image = rendered.image;
             order.template = rendered.template;
+            order.parameters = Some(rendered.parameters);
         }
     });
 }

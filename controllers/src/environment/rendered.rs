@@ -1,6 +1,10 @@
 //! The user-data a machine of an environment gets, with its digest. The order, the reinstall and
 //! whoever sends them render through here, so that the digest decided on is the one sent.
 
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
 use devpocket_specs::catalogue::Catalogue;
 use devpocket_specs::environment::{EnvVar, Environment};
 use devpocket_specs::machine::TemplateVersion;
@@ -34,6 +38,23 @@ pub struct Rendered {
     pub image: String,
     /// The template, as it was.
     pub template: Option<TemplateVersion>,
+    /// Its parameters, defaults included, without those that are secret.
+    pub parameters: BTreeMap<String, Value>,
+}
+
+impl Rendered {
+    /// What is installed, in two words: `python@3`, or the image's name.
+    pub fn software(&self) -> String {
+        software(self.template.as_ref(), &self.image)
+    }
+}
+
+/// `python@3`, or the image's name.
+pub fn software(template: Option<&TemplateVersion>, image: &str) -> String {
+    match template {
+        Some(template) => format!("{}@{}", template.name, template.generation),
+        None => image.to_owned(),
+    }
 }
 
 /// Renders an environment.
@@ -55,8 +76,13 @@ pub fn render(environment: &Environment, around: &Surroundings<'_>) -> Result<Re
     input.user_ca = around.user_ca.map(str::to_owned);
     input.host_key = around.host_key.cloned();
     let rendered = render::render(&input).map_err(|e| held(codes::NOT_RENDERED, e.to_string()))?;
-    let template = version.map(Version::record);
-    Ok(Rendered { user_data: rendered.user_data, digest: rendered.digest, image, template })
+    Ok(Rendered {
+        user_data: rendered.user_data,
+        digest: rendered.digest,
+        image,
+        template: version.map(Version::record),
+        parameters: input.template.map(|template| template.parameters).unwrap_or_default(),
+    })
 }
 
 /// A version of a template.
@@ -88,7 +114,7 @@ fn named_version<'a>(
 }
 
 fn held(code: &str, message: String) -> Hold {
-    crate::guard::hold(StandstillKind::Held, code, format!("Nothing was bought: {message}"))
+    crate::guard::hold(StandstillKind::Held, code, message)
 }
 
 fn input(

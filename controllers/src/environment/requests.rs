@@ -2,17 +2,19 @@
 
 use devpocket_specs::environment::{Environment, Power};
 use devpocket_specs::machine::Seen;
-use devpocket_specs::operation::{OperationPhase, Resolution, Verb};
+use devpocket_specs::operation::{Operation, OperationPhase, Resolution, Verb};
 use devpocket_specs::plan::Step;
 
 use super::bound::Bound;
 use super::consent::Implied;
 use super::decision::{EventDraft, RecordWrite};
 use super::draft::{Draft, Pending};
+use super::observed::happened;
 use crate::operation::intent;
 
 pub const RESTART: &str = "restart";
 pub const WAKE: &str = "wake";
+pub const REBUILD: &str = "rebuild";
 
 /// Restarts of one request that were proved not to have arrived before it is dropped.
 const RESTART_TRIES: usize = 3;
@@ -20,6 +22,7 @@ const RESTART_TRIES: usize = 3;
 fn pending<'a>(environment: &'a Environment, which: &str) -> Option<&'a str> {
     let asked = match which {
         RESTART => environment.spec.restart.as_ref(),
+        REBUILD => environment.spec.rebuild.as_ref(),
         _ => environment.spec.wake.as_ref(),
     }?;
     (environment.status.requests.get(which) != Some(&asked.id)).then_some(asked.id.as_str())
@@ -37,13 +40,28 @@ fn done(draft: &mut Draft<'_, '_>, which: &str, id: &str) {
 /// Requests older than the machine are void: there is nothing yet to restart or wake.
 pub(super) fn void(draft: &mut Draft<'_, '_>) {
     let environment = draft.world.environment;
-    for which in [RESTART, WAKE] {
+    for which in [RESTART, WAKE, REBUILD] {
         if let Some(id) = pending(environment, which) {
             done(draft, which, id);
             let message = format!("{which} request \"{id}\" is older than the machine: void");
             draft.events.push(EventDraft::normal("RequestVoid", message));
         }
     }
+}
+
+/// The id of a rebuild that is not done. It is done once a reinstall for it happened.
+pub(super) fn rebuild<'a>(draft: &mut Draft<'_, 'a>, bound: &Bound<'_>) -> Option<&'a str> {
+    let id = pending(draft.world.environment, REBUILD)?;
+    let of_request = |o: &&Operation| {
+        o.spec.verb == Verb::Reinstall && o.spec.request.as_deref() == Some(id) && happened(o)
+    };
+    if !bound.operations.iter().copied().any(|o| of_request(&o)) {
+        return Some(id);
+    }
+    done(draft, REBUILD, id);
+    let message = format!("the disk of {} was wiped and installed anew", bound.called());
+    draft.events.push(EventDraft::normal("Rebuilt", message));
+    None
 }
 
 /// A wake is done once the machine was seen as it shall be.

@@ -33,14 +33,20 @@ pub(super) fn wanted<'a>(world: &World<'a>) -> Result<Wanted<'a>, Hold> {
         let why = format!("there is no region \"{}\"", spec.region);
         return Err(unbuyable(world, codes::UNKNOWN_REGION, &why));
     }
+    let rendered = rendered(world);
+    let rendered = rendered.map_err(|held| unbuyable(world, &held.code, &held.message))?;
+    Ok(Wanted { size, region: &spec.region, months: spec.contract_months, rendered })
+}
+
+/// What is to be installed, wherever that is.
+pub(super) fn rendered(world: &World<'_>) -> Result<Rendered, Hold> {
     let around = Surroundings {
-        catalogue,
+        catalogue: world.catalogue,
         template: world.template,
         user_ca: world.installation.and_then(|i| i.status.user_ca.as_deref()),
         host_key: None,
     };
-    let rendered = render(world.environment, &around)?;
-    Ok(Wanted { size, region: &spec.region, months: spec.contract_months, rendered })
+    render(world.environment, &around)
 }
 
 fn unbuyable(world: &World<'_>, code: &str, why: &str) -> Hold {
@@ -84,6 +90,7 @@ impl Wanted<'_> {
             prices_of: price.as_of,
             user_data_digest: self.rendered.digest.clone(),
             template: self.rendered.template.clone(),
+            parameters: Some(self.rendered.parameters.clone()),
             demand: Demand { environment_uid: world.uid(), cause: cause.to_owned() },
         }
     }
@@ -91,14 +98,6 @@ impl Wanted<'_> {
     /// `1 x vps-10-nvme in EU, 1 month`.
     pub fn words(&self) -> String {
         format!("1 × {} in {}, {}", self.size.name, self.region, term(self.months))
-    }
-
-    /// What is installed, in two words: `python@3`, or the image's name.
-    pub fn software(&self) -> String {
-        match &self.rendered.template {
-            Some(template) => format!("{}@{}", template.name, template.generation),
-            None => self.rendered.image.clone(),
-        }
     }
 }
 

@@ -40,6 +40,8 @@ pub fn planned<'a>(
             power: None,
             image: None,
             user_data_digest: None,
+            template: None,
+            parameters: None,
             request: None,
             by_person: false,
         },

@@ -34,6 +34,7 @@ fn machine() -> Machine {
         prices_of: jiff::civil::date(2026, 8, 22),
         user_data_digest: String::new(),
         template: None,
+        parameters: None,
         demand: Demand { environment_uid: Uuid::nil(), cause: "create".into() },
     };
     Machine {

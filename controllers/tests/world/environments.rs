@@ -6,11 +6,9 @@ use devpocket_controllers::environment::names;
 use devpocket_controllers::sim::contabo::PanelAction;
 use devpocket_controllers::sim::world::{Options, World};
 use devpocket_specs::condition::is_true;
-use devpocket_specs::environment::{Approval, Environment, Phase, Power, Request, conditions};
+use devpocket_specs::environment::{Phase, Power, Request, conditions};
 use devpocket_specs::money::Money;
-use devpocket_specs::object::Resource;
 use devpocket_specs::operation::Verb;
-use jiff::SignedDuration;
 
 use crate::HOUR;
 
@@ -121,22 +119,7 @@ async fn a_removed_machine_waits_for_a_person_and_is_replaced_once() {
     assert!(world.until(4 * HOUR, lost).await, "{:#?}", world.environment("web"));
     world.pass(2 * HOUR).await;
     assert_eq!(world.purchases(), 1, "never bought again silently");
-    let environment = world.environment("web").unwrap();
-    let plan = environment.status.plan.unwrap();
-    let fingerprints = plan.steps.iter().filter_map(|s| s.fingerprint.clone()).collect();
-    let at = world.now();
-    let approval = Approval {
-        fingerprints,
-        by: "admin".into(),
-        at,
-        expires: at + SignedDuration::from_hours(24),
-    };
-    let approve = |e: &mut Environment| e.status.approvals.push(approval.clone());
-    world
-        .client("admin")
-        .edit_status(&world.environment("web").unwrap().key(), approve)
-        .await
-        .unwrap();
+    world.approve("web").await;
     assert!(world.ready("web", 2 * HOUR).await, "{:#?}", world.environment("web"));
     world.pass(2 * HOUR).await;
     assert_eq!(world.purchases(), 2);

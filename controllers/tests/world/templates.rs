@@ -9,6 +9,7 @@ use devpocket_specs::environment::{Phase, conditions};
 use devpocket_specs::installation::Installation;
 use devpocket_specs::kind::Kind;
 use devpocket_specs::object::Key;
+use devpocket_specs::operation::{Operation, Verb};
 use devpocket_specs::template::{SHIPPED, Template, is_untouched, shipped, shipped_template};
 
 use crate::outside::condition_is;
@@ -78,6 +79,76 @@ async fn a_disk_that_somebody_replaced_gets_back_the_version_it_had() {
     assert!(world.ready("new", HOUR).await);
     let installed = world.environment("new").unwrap().status.template.unwrap();
     assert_eq!((installed.generation, installed.newer), (2, None), "a new one takes the current");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_newer_version_is_taken_when_it_is_named_and_approved_and_by_nobody_else() {
+    let mut world = with_environments(3).await;
+    edit(&world, "cowsay").await;
+    world.pass(10 * MINUTE).await;
+    let mutations = world.mutating_calls();
+    world.edit("web-1", |spec| spec.template = Some("python@2".into())).await;
+    world.pass(30 * MINUTE).await;
+    assert_eq!(world.mutating_calls(), mutations, "a wiped disk takes a person's word");
+    let waiting = world.environment("web-1").unwrap();
+    let step = &waiting.status.plan.as_ref().unwrap().steps[0];
+    assert_eq!(step.summary, "wipe the disk and install python@2, it has python@1");
+    assert_eq!((step.call.as_str(), step.approved), ("reinstall", false));
+    assert_eq!(waiting.status.phase, Phase::Running, "it is used until then");
+    assert!(condition_is(&world, "web-1", conditions::WAITING));
+
+    // The version that is named is the one installed, whatever comes out meanwhile.
+    edit(&world, "figlet").await;
+    world.approve("web-1").await;
+    assert!(world.until(HOUR, |w| version(w, "web-1") == (2, Some(3))).await);
+    assert!(world.ready("web-1", HOUR).await);
+    world.pass(HOUR).await;
+    let of = |world: &World, name: &str| {
+        let machine = world.machine_of(name).unwrap().metadata.name;
+        let all = world.all::<Operation>().into_values().filter(|o| o.spec.machine == machine);
+        let mut all: Vec<_> = all.map(|o| (o.metadata.creation_timestamp, o.spec.verb)).collect();
+        all.sort();
+        all.into_iter().map(|(_, verb)| verb).collect::<Vec<_>>()
+    };
+    let verbs = of(&world, "web-1");
+    let once = verbs.iter().filter(|verb| !verb.is_repeatable());
+    assert_eq!(once.collect::<Vec<_>>(), [&Verb::Purchase, &Verb::Reinstall], "{verbs:?}");
+    assert_eq!(of(&world, "web-0"), of(&world, "web-2"), "the others are left alone");
+    assert!(!of(&world, "web-0").contains(&Verb::Reinstall));
+    assert_eq!(world.purchases(), 3);
+    assert_eq!((version(&world, "web-0"), version(&world, "web-2")), ((1, Some(3)), (1, Some(3))));
+    assert_eq!(world.environment("web-1").unwrap().status.plan, None);
+
+    // Named without a version again, it keeps what it has; its way back is a version, too.
+    world.edit("web-1", |spec| spec.template = Some("python".into())).await;
+    world.pass(10 * MINUTE).await;
+    assert_eq!(world.environment("web-1").unwrap().status.plan, None);
+    world.edit("web-1", |spec| spec.template = Some("python@1".into())).await;
+    world.pass(10 * MINUTE).await;
+    let back = world.environment("web-1").unwrap().status.plan.unwrap();
+    assert_eq!(back.steps[0].summary, "wipe the disk and install python@1, it has python@2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_takes_a_machine_back_knows_what_is_on_its_disk() {
+    let mut world = with_environments(1).await;
+    let old = world.environment("web-0").unwrap();
+    edit(&world, "cowsay").await;
+    world.delete("web-0").await;
+    let gone = |w: &World| w.environment("web-0").is_none();
+    assert!(world.until(HOUR, gone).await);
+    world.undelete("web-0", &old).await;
+    assert!(world.ready("web-0", HOUR).await);
+    world.pass(HOUR).await;
+    assert_eq!(version(&world, "web-0"), (1, Some(2)));
+    assert_eq!(world.environment("web-0").unwrap().status.plan, None);
+    assert!(world.operations(Verb::Reinstall).is_empty());
+    assert_eq!(world.purchases(), 1);
+}
+
+fn version(world: &World, name: &str) -> (i64, Option<i64>) {
+    let installed = world.environment(name).unwrap().status.template.unwrap();
+    (installed.generation, installed.newer)
 }
 
 fn all() -> Vec<&'static str> {

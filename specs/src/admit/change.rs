@@ -44,7 +44,6 @@ const fn rule(field: &'static str, create: Rule, update: Rule) -> FieldRule {
 }
 
 const RESIZE: Rule = NotYet("moving an environment to another machine");
-const REINSTALL: Rule = NotYet("reinstalling the machine of an environment");
 const SNAPSHOTS: Rule = NotYet("taking and keeping snapshots");
 const GUEST: Rule = NotYet("changing it inside a machine that is installed");
 const SECRETS: Rule = NotYet("secrets are delivered with the connection to the guest");
@@ -58,14 +57,14 @@ pub static FIELD_RULES: [FieldRule; 28] = [
     rule("size", Allowed, RESIZE),
     rule("region", Allowed, RESIZE),
     rule("power", Allowed, Allowed),
-    rule("template", Allowed, REINSTALL),
-    rule("parameters", Allowed, REINSTALL),
-    rule("image", Allowed, REINSTALL),
+    rule("template", Allowed, Allowed),
+    rule("parameters", Allowed, Allowed),
+    rule("image", Allowed, Allowed),
     rule("snapshots", SNAPSHOTS, SNAPSHOTS),
     rule("snapshotSchedule", SNAPSHOTS, SNAPSHOTS),
     rule("restore", SNAPSHOTS, SNAPSHOTS),
     rule("restart", Never("there is no machine to restart before there is one"), Allowed),
-    rule("rebuild", Never("there is nothing to rebuild before there is a machine"), REINSTALL),
+    rule("rebuild", Never("there is nothing to rebuild before there is a machine"), Allowed),
     rule("wake", AUTOMATION, AUTOMATION),
     rule("user.shell", Allowed, GUEST),
     rule("user.keys", Allowed, GUEST),
@@ -145,7 +144,7 @@ fn environment(old: &Object, new: &Object) -> Vec<Cause> {
 }
 
 /// What is installed on a machine may change until the order is sent, and with each reinstall.
-const INSTALLED: [&str; 3] = ["image", "userDataDigest", "template"];
+const INSTALLED: [&str; 4] = ["image", "userDataDigest", "template", "parameters"];
 
 /// What was decided to be bought, for how much and for whom is decided once.
 fn order(old: &Object, new: &Object) -> Vec<Cause> {

@@ -9,3 +9,4 @@ mod plan;
 mod power;
 mod properties;
 mod release;
+mod software;

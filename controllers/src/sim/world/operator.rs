@@ -4,12 +4,15 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use devpocket_specs::admit::Preconditions;
-use devpocket_specs::environment::{Environment, EnvironmentSpec, EnvironmentStatus};
+use devpocket_specs::environment::{
+    APPROVAL_HOURS, Approval, Environment, EnvironmentSpec, EnvironmentStatus,
+};
 use devpocket_specs::kind::Kind;
 use devpocket_specs::metadata::{ObjectMeta, names};
 use devpocket_specs::namespace::{Namespace, NamespaceSpec, NamespaceStatus};
 use devpocket_specs::object::Key;
 use devpocket_specs::operation::{Operation, Resolution};
+use jiff::SignedDuration;
 
 use super::World;
 use crate::client::ClientError;
@@ -86,6 +89,24 @@ impl World {
         let change = |environment: &mut Environment| edit(&mut environment.spec);
         let edited = self.client("admin").edit(&environment_key(name), change).await;
         edited.expect("the edit is valid");
+    }
+
+    /// A person approves every step that is planned now.
+    pub async fn approve(&self, name: &str) {
+        let planned = self.environment(name).and_then(|environment| environment.status.plan);
+        let steps = planned.expect("something is planned").steps;
+        let at = self.now();
+        let approval = Approval {
+            fingerprints: steps.into_iter().filter_map(|step| step.fingerprint).collect(),
+            by: "admin".into(),
+            at,
+            expires: at + SignedDuration::from_hours(APPROVAL_HOURS),
+        };
+        let add = |environment: &mut Environment| {
+            environment.status.approvals.push(approval.clone());
+        };
+        let edited = self.client("admin").edit_status(&environment_key(name), add).await;
+        edited.expect("the environment is there");
     }
 
     pub async fn delete(&self, name: &str) {
