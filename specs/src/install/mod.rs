@@ -15,6 +15,8 @@ use crate::metadata::is_default;
 
 mod checks;
 mod cloud_init;
+mod lines;
+mod mask;
 mod printable;
 mod progress;
 
@@ -23,6 +25,8 @@ pub use cloud_init::{
     CLOUD_INIT_COMMAND, CloudInit, CloudInitFault, CloudInitState, MAX_CLOUD_INIT_BYTES,
     read_cloud_init,
 };
+pub use lines::{CUT, LogLine, LogPlace, MAX_LOG_LINE, SOURCES};
+pub use mask::{Mask, Masked, STARS};
 pub use printable::printable;
 pub use progress::{
     FinishedStep, MAX_PROGRESS_BYTES, PROGRESS_VERSION, Progress, ProgressFault, ProgressState,
