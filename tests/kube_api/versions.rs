@@ -11,7 +11,7 @@ use devpocket_specs::machine::{
 };
 use devpocket_specs::metadata::ObjectMeta;
 use devpocket_specs::money::Money;
-use devpocket_specs::object::Key;
+use devpocket_specs::object::{Key, Resource as _};
 use devpocket_specs::plan::{RiskClass, StandstillKind};
 use jiff::SignedDuration;
 use reqwest::Method;
@@ -34,7 +34,9 @@ fn declared(template: &str) -> Value {
 async fn installed(world: &World) -> Client {
     let template = json!({"metadata": {"name": "mine"}, "spec": {"packages": ["git"]}});
     assert_eq!(world.send(Method::POST, TEMPLATES, &template).await.code, 201);
-    let made = world.send(Method::POST, ENVIRONMENTS, &declared("mine")).await;
+    let path = format!("{ENVIRONMENTS}/web?fieldManager=cli");
+    let body = declared("mine").to_string();
+    let made = world.send_as(Method::PATCH, &path, "application/apply-patch+yaml", body).await;
     assert_eq!(made.code, 201, "{made:?}");
     let client = system(world);
     let key = Key::new(Kind::Environment, "team-a", "web");
@@ -132,7 +134,7 @@ async fn a_newer_version_is_planned_when_named_and_taken_with_consent_to_exactly
     assert!(step.downtime_seconds.is_some() && step.monthly.is_none());
 
     let path =
-        format!("{ENVIRONMENTS}/web?fieldManager=cli&planHash={}&force=true", newer.plan.hash);
+        format!("{ENVIRONMENTS}/web?fieldManager=cli&planHash={}", newer.plan.hash);
     let body = declared("mine@2").to_string();
     let applied = world.send_as(Method::PATCH, &path, "application/apply-patch+yaml", body).await;
     assert_eq!(applied.code, 200, "admission takes it: {applied:?}");
