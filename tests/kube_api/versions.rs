@@ -133,8 +133,7 @@ async fn a_newer_version_is_planned_when_named_and_taken_with_consent_to_exactly
     assert_eq!(step.hold.unwrap().kind, StandstillKind::Waiting);
     assert!(step.downtime_seconds.is_some() && step.monthly.is_none());
 
-    let path =
-        format!("{ENVIRONMENTS}/web?fieldManager=cli&planHash={}", newer.plan.hash);
+    let path = format!("{ENVIRONMENTS}/web?fieldManager=cli&planHash={}", newer.plan.hash);
     let body = declared("mine@2").to_string();
     let applied = world.send_as(Method::PATCH, &path, "application/apply-patch+yaml", body).await;
     assert_eq!(applied.code, 200, "admission takes it: {applied:?}");
