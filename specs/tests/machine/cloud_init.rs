@@ -70,7 +70,7 @@ fn documents() -> Vec<(String, String)> {
 }
 
 /// The root file system with cloud-init, if it can be had here.
-fn debian13() -> Option<PathBuf> {
+pub fn debian13() -> Option<PathBuf> {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target folder");
     let folder = target.join("debian13");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/debian13.sh");

@@ -274,6 +274,13 @@ fn the_clock_is_waited_for() {
         let (done, said) = sandbox.install();
         assert!(done && said.contains(&format!("synchronised: {told}")), "{said}");
     }
+    // Not where nothing in the machine sets it.
+    let sandbox = Sandbox::new(&mirror, &inputs::plain());
+    sandbox.put("/var/lib/can-ntp", "no\n");
+    sandbox.put("/var/lib/unsynchronised", "no\n".repeat(100));
+    let (done, said) = sandbox.install();
+    assert!(done && said.contains("synchronised: no"), "{said}");
+    assert_eq!(sandbox.text("/var/lib/unsynchronised").lines().count(), 99);
 }
 
 #[test]
