@@ -25,6 +25,10 @@ pub mod names {
     pub const VERB: &str = "devpocket.dev/verb";
     /// Annotation on a new environment: uid of the deleted one whose machine it takes back.
     pub const UNDELETE_OF: &str = "devpocket.dev/undelete-of";
+    /// Label on an environment: id of the account that declared it; on machines and purchases: of the
+    /// one a purchase counts for. The server sets it; absent where nobody's purchases are limited:
+    /// admins, and tokens of the configuration.
+    pub const DECLARED_BY: &str = "devpocket.dev/declared-by";
     /// Annotation on an environment: the plan hash a person saw when they applied it.
     pub const PLAN_HASH: &str = "devpocket.dev/plan";
     /// Label: the set a manifest was applied as part of (`apply --prune SET`).

@@ -27,8 +27,9 @@ pub struct TierSpec {
     /// How many paid-for machines (not running ones) a namespace may have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_machines: Option<u32>,
-    /// How many machines may be bought for a namespace in a calendar month (UTC), whatever became of
-    /// them: creating and deleting in a loop buys no more.
+    /// How many machines may be bought in a calendar month (UTC), whatever became of them: creating
+    /// and deleting in a loop buys no more. Counted for the namespace, and for the person who declares
+    /// one, over all namespaces they buy in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_purchases_per_month: Option<u32>,
     /// Sizes that may be declared, by catalogue name; empty means all.

@@ -20,6 +20,10 @@ impl Authorizer for ByRole {
             return Decision::Deny(why);
         }
         if is_shared(attributes) && attributes.namespace.is_empty() {
+            // A team is a namespace: nobody makes one whose address may be anybody's.
+            if attributes.resource == "teams" && attributes.verb == "create" && !user.verified {
+                return Decision::Deny(UNVERIFIED.to_owned());
+            }
             return Decision::Allow;
         }
         match place(attributes) {
@@ -218,6 +222,9 @@ mod tests {
             let decision = ByRole.authorize(&user, &asked(verb, "environments", "mine"));
             assert_eq!(decision, Decision::Deny(UNVERIFIED.into()), "{verb}");
         }
+        let team = ByRole.authorize(&user, &asked("create", "teams", ""));
+        assert_eq!(team, Decision::Deny(UNVERIFIED.into()));
+        assert!(may(&member(Role::Viewer), "create", "teams", ""));
     }
 
     #[test]

@@ -13,11 +13,15 @@
 //!
 //! # Caveats
 //! Names of keys and lengths of values are visible. Rotation works by adding keys: the first seals,
-//! all open; [`crate::keys`] moves what is there onto the first.
+//! all open; [`crate::keys`] moves what is there onto the first. Keys from a file may change while the
+//! process runs: [`crate::keys`] follows it, and what is sealed with a key that is not known makes the
+//! file be read once more before it is given up, so that a replica which has looked a moment too early
+//! reads what one that looked later has sealed.
 
 use std::fmt;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -98,32 +102,75 @@ impl fmt::Display for Place<'_> {
     }
 }
 
+/// Keys with their ids, the one that seals first.
+type Ring = Vec<(String, XChaCha20Poly1305)>;
+
 /// Seals with its first key, opens with any of them.
 pub struct Sealer {
-    keys: Vec<(String, XChaCha20Poly1305)>,
+    ring: RwLock<Arc<Ring>>,
+    /// Where the keys are from, if they may change while the process runs.
+    file: Option<PathBuf>,
 }
 
 impl fmt::Debug for Sealer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.keys.iter().map(|(id, _)| id)).finish()
+        f.debug_list().entries(self.ring().iter().map(|(id, _)| id)).finish()
+    }
+}
+
+impl From<Ring> for Sealer {
+    fn from(ring: Ring) -> Sealer {
+        Sealer { ring: RwLock::new(Arc::new(ring)), file: None }
     }
 }
 
 impl Sealer {
     /// One key.
     pub fn new(key: [u8; KEY_BYTES]) -> Sealer {
-        Sealer { keys: vec![(key_id(&key), XChaCha20Poly1305::new(&key.into()))] }
+        vec![(key_id(&key), XChaCha20Poly1305::new(&key.into()))].into()
     }
 
     /// Keys as configured: 64 hex digits or base64, separated by commas or white space; the first
     /// seals.
     pub fn from_text(text: &str) -> Result<Sealer, SealError> {
-        let mut keys = Vec::new();
+        let mut keys = Ring::new();
         for word in text.split([',', ' ', '\n', '\r', '\t']).filter(|word| !word.is_empty()) {
             let key = read_key(word).ok_or(SealError::BadKey)?;
             keys.push((key_id(&key), XChaCha20Poly1305::new(&key.into())));
         }
-        if keys.is_empty() { Err(SealError::NoKey) } else { Ok(Sealer { keys }) }
+        if keys.is_empty() { Err(SealError::NoKey) } else { Ok(keys.into()) }
+    }
+
+    /// The same, known to be what this file held.
+    pub fn kept_in(self, file: PathBuf) -> Sealer {
+        Sealer { file: Some(file), ..self }
+    }
+
+    /// Where the keys are from, if they may change.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    fn ring(&self) -> Arc<Ring> {
+        self.ring.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Goes on with the keys of another one.
+    pub fn replace(&self, other: &Sealer) {
+        *self.ring.write().unwrap_or_else(PoisonError::into_inner) = other.ring();
+    }
+
+    /// Looks into the file for a key that is not known, and opens with it from now on. Which one seals
+    /// stays: that is decided where it can be checked what else hangs on it.
+    fn learn(&self, id: &str) -> Option<XChaCha20Poly1305> {
+        let text = std::fs::read_to_string(self.file.as_deref()?).ok()?;
+        let found = Sealer::from_text(&text).ok()?.ring();
+        let (_, cipher) = found.iter().find(|(known, _)| known == id)?;
+        let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
+        if !ring.iter().any(|(known, _)| known == id) {
+            Arc::make_mut(&mut ring).push((id.to_owned(), cipher.clone()));
+        }
+        Some(cipher.clone())
     }
 
     /// The keys in this file; made with one new key, readable by its owner only, if it is not
@@ -148,23 +195,24 @@ impl Sealer {
     }
 
     /// Ids of the keys, the one that seals first.
-    pub fn ids(&self) -> Vec<&str> {
-        self.keys.iter().map(|(id, _)| id.as_str()).collect()
+    pub fn ids(&self) -> Vec<String> {
+        self.ring().iter().map(|(id, _)| id.clone()).collect()
     }
 
     /// Id of the key that seals.
-    pub fn current(&self) -> &str {
-        self.keys.first().map_or("", |(id, _)| id)
+    pub fn current(&self) -> String {
+        self.ring().first().map_or_else(String::new, |(id, _)| id.clone())
     }
 
     /// Encrypts a value for its place.
     pub fn seal(&self, place: Place<'_>, value: &[u8]) -> Result<String, SealError> {
-        self.seal_with(self.current(), place, value)
+        self.seal_with(&self.current(), place, value)
     }
 
     /// The same with another of the keys.
     pub fn seal_with(&self, id: &str, place: Place<'_>, value: &[u8]) -> Result<String, SealError> {
-        let known = self.keys.iter().find(|(known, _)| known == id);
+        let ring = self.ring();
+        let known = ring.iter().find(|(known, _)| known == id);
         let (id, cipher) = known.ok_or(SealError::NoKey)?;
         let mut nonce = [0; NONCE_BYTES];
         getrandom::fill(&mut nonce)?;
@@ -185,9 +233,12 @@ impl Sealer {
         let (id, text) = rest.and_then(|rest| rest.split_once(':')).ok_or_else(bad_form)?;
         let bytes = STANDARD.decode(text).map_err(|_| bad_form())?;
         let (nonce, ciphertext) = bytes.split_first_chunk::<NONCE_BYTES>().ok_or_else(bad_form)?;
-        let Some((_, cipher)) = self.keys.iter().find(|(known, _)| known == id) else {
-            return Err(SealError::UnknownKey { place: place.to_string(), key_id: id.to_owned() });
-        };
+        let ring = self.ring();
+        let known = ring.iter().find(|(known, _)| known == id).map(|(_, cipher)| cipher.clone());
+        let cipher = known.or_else(|| self.learn(id)).ok_or_else(|| SealError::UnknownKey {
+            place: place.to_string(),
+            key_id: id.to_owned(),
+        })?;
         let payload = Payload { msg: ciphertext, aad: &place.aad() };
         cipher
             .decrypt(&XNonce::from(*nonce), payload)

@@ -83,7 +83,8 @@ impl NewApiToken {
             return invalid("name", "required", "says what the token is for".into());
         }
         if name.chars().count() > NAME_CHARS || name.chars().any(char::is_control) {
-            let message = format!("has at most {NAME_CHARS} characters, none of them a control");
+            let message =
+                format!("may have at most {NAME_CHARS} characters, none of them a control");
             return invalid("name", "max_length", message);
         }
         if let Some(verb) = self.verbs.iter().find(|verb| !VERBS.contains(&verb.as_str())) {

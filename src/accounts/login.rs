@@ -3,6 +3,10 @@
 //! # Guarantees
 //! - Whether an account exists, has no password, is locked or is suspended does not show: the text
 //!   is one, the work is one hash and the same statements in every case.
+//! - Neither does the time: a failure is answered at a whole multiple of
+//!   [`failure_step`](super::AccountSettings::failure_step) after it began. A hash of an older cost or
+//!   of bcrypt takes longer than one of today's, and nothing can make it shorter; waiting costs no
+//!   work, so that whoever guesses cannot use it up either.
 //! - [`FAILURES`] wrong passwords within [`LOCKED`] lock the password of an account for [`LOCKED`].
 //!   It is decided after the hash, in the statement that lets in ([`super::entrance`]) or under the
 //!   row's lock: of a thousand guesses sent at once the first five count as guesses, and the others
@@ -11,8 +15,11 @@
 //!   tell that it exists. Sessions, API tokens and sign-in with Google are not affected, so that
 //!   whoever locks somebody out by guessing does not end their work.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 use sqlx::PgConnection;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::account::{Account, By};
@@ -38,6 +45,21 @@ pub struct LoggedIn {
 impl Accounts {
     /// Signs somebody in by user name or address.
     pub async fn login(
+        &self,
+        name: &str,
+        password: &str,
+        origin: &Origin,
+    ) -> Result<LoggedIn, AccountError> {
+        let begun = Instant::now();
+        let outcome = self.try_login(name, password, origin).await;
+        if matches!(outcome, Err(AccountError::Incorrect)) {
+            let rest = rest_of_step(begun.elapsed(), self.settings.failure_step);
+            tokio::time::sleep(rest).await;
+        }
+        outcome
+    }
+
+    async fn try_login(
         &self,
         name: &str,
         password: &str,
@@ -108,6 +130,13 @@ impl Accounts {
     }
 }
 
+/// What is left until the next whole multiple of a step.
+fn rest_of_step(gone: Duration, step: Duration) -> Duration {
+    let steps = gone.as_nanos().div_ceil(step.as_nanos().max(1)).max(1);
+    let until = step.saturating_mul(u32::try_from(steps).unwrap_or(u32::MAX));
+    until.saturating_sub(gone)
+}
+
 pub(super) fn is_locked(account: &Account, now: Timestamp) -> bool {
     account.locked_until.is_some_and(|until| until > now)
 }
@@ -145,4 +174,22 @@ pub(super) async fn fail(
 /// into the wrong field.
 fn tried(found: Option<&Account>) -> String {
     found.map_or_else(|| "unknown".to_owned(), |account| account.username.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_end_at_whole_steps_whatever_they_took() {
+        let at = |gone: u64| {
+            let gone = Duration::from_millis(gone);
+            (gone + rest_of_step(gone, Duration::from_millis(500))).as_millis()
+        };
+        assert_eq!([0, 1, 40, 320, 499, 500].map(at), [500; 6], "also what took no time");
+        assert_eq!([501, 900, 1_000].map(at), [1_000; 3]);
+        assert_eq!(rest_of_step(Duration::from_millis(40), Duration::ZERO), Duration::ZERO);
+        let late = Duration::from_secs(u64::from(u32::MAX) * 3);
+        let _ = rest_of_step(late, Duration::from_nanos(1));
+    }
 }

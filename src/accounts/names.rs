@@ -67,21 +67,25 @@ pub fn check_username(username: &str) -> Option<Fault> {
     let (least, most) = (USERNAME_CHARS.start(), USERNAME_CHARS.end());
     let length = username.chars().count();
     if length < *least {
-        return Some(fault(field, "min_length", format!("has at least {least} characters")));
+        return Some(fault(
+            field,
+            "min_length",
+            format!("has to have at least {least} characters"),
+        ));
     }
     if length > *most {
-        return Some(fault(field, "max_length", format!("has at most {most} characters")));
+        return Some(fault(field, "max_length", format!("may have at most {most} characters")));
     }
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     if let Some(wrong) = username.chars().find(|c| !fits(*c)) {
         let message = match wrong.is_alphanumeric() {
-            true => "has letters and digits of ASCII only, since others look like them",
-            false => "has letters, digits, - and _ only",
+            true => "may have letters and digits of ASCII only, since others look like them",
+            false => "may have letters, digits, - and _ only",
         };
         return Some(fault(field, "invalid_format", message));
     }
     if !username.chars().any(|c| c.is_ascii_alphanumeric()) {
-        return Some(fault(field, "invalid_format", "has a letter or a digit"));
+        return Some(fault(field, "invalid_format", "has to have a letter or a digit"));
     }
     let key = username_key(username);
     let reserved = RESERVED.iter().any(|name| username_key(name) == key)
@@ -94,10 +98,14 @@ pub fn email(text: &str) -> Result<String, Fault> {
     let wrong = || fault("email", "invalid_format", "is not an e-mail address");
     let text = text.trim();
     if text.len() > EMAIL_BYTES {
-        return Err(fault("email", "max_length", format!("has at most {EMAIL_BYTES} characters")));
+        return Err(fault(
+            "email",
+            "max_length",
+            format!("may have at most {EMAIL_BYTES} characters"),
+        ));
     }
     if !text.is_ascii() {
-        let message = "has characters of ASCII only; a domain with others is written xn--...";
+        let message = "may have characters of ASCII only; a domain with others is written xn--...";
         return Err(fault("email", "invalid_format", message));
     }
     let (local, domain) = text.rsplit_once('@').ok_or_else(wrong)?;
@@ -135,10 +143,10 @@ pub fn check_password(field: &str, password: &str) -> Vec<Fault> {
     let has = |test: fn(char) -> bool| password.chars().any(test);
     let mut faults = Vec::new();
     if length < *least {
-        faults.push(fault(field, "min_length", format!("has at least {least} characters")));
+        faults.push(fault(field, "min_length", format!("has to have at least {least} characters")));
     }
     if length > *most {
-        faults.push(fault(field, "max_length", format!("has at most {most} characters")));
+        faults.push(fault(field, "max_length", format!("may have at most {most} characters")));
     }
     for (fits, what) in [
         (has(char::is_lowercase), "a lower-case letter"),
@@ -146,7 +154,7 @@ pub fn check_password(field: &str, password: &str) -> Vec<Fault> {
         (has(char::is_numeric), "a digit"),
     ] {
         if !fits {
-            faults.push(fault(field, "password_strength", format!("has {what}")));
+            faults.push(fault(field, "password_strength", format!("has to have {what}")));
         }
     }
     faults
@@ -156,11 +164,11 @@ pub fn check_password(field: &str, password: &str) -> Vec<Fault> {
 pub fn check_full_name(name: &str) -> Option<Fault> {
     let field = "full_name";
     if name.chars().count() > FULL_NAME_CHARS {
-        let message = format!("has at most {FULL_NAME_CHARS} characters");
+        let message = format!("may have at most {FULL_NAME_CHARS} characters");
         return Some(fault(field, "max_length", message));
     }
     let odd = |c: char| c.is_control() || is_direction(c);
-    name.chars().any(odd).then(|| fault(field, "invalid_format", "has no control characters"))
+    name.chars().any(odd).then(|| fault(field, "invalid_format", "may have no control characters"))
 }
 
 /// Characters that turn what follows around, so that it reads as something else.
@@ -175,7 +183,11 @@ pub fn check_avatar_url(url: &str) -> Option<Fault> {
         return None;
     }
     if url.chars().count() > URL_CHARS {
-        return Some(fault(field, "max_length", format!("has at most {URL_CHARS} characters")));
+        return Some(fault(
+            field,
+            "max_length",
+            format!("may have at most {URL_CHARS} characters"),
+        ));
     }
     let parsed = reqwest::Url::parse(url).ok();
     let fits = parsed.is_some_and(|parsed| {

@@ -1,9 +1,14 @@
 //! What an installation decides about accounts.
 
+use std::time::Duration;
+
 use jiff::SignedDuration;
 
 use super::keys::SigningKeys;
 use super::password::Cost;
+
+/// [`AccountSettings::failure_step`] of every installation.
+pub const FAILURE_STEP: Duration = Duration::from_millis(500);
 
 /// Who may register.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,6 +73,9 @@ pub struct AccountSettings {
     pub google: Option<GoogleSettings>,
     /// What a password hash costs.
     pub cost: Cost,
+    /// Failed sign-ins are answered at whole multiples of it: longer than comparing a hash takes that
+    /// is still to be replaced (bcrypt of 12 rounds: about 0.3 s).
+    pub failure_step: Duration,
 }
 
 impl AccountSettings {
@@ -83,6 +91,7 @@ impl AccountSettings {
             mail: false,
             google: None,
             cost: Cost::default(),
+            failure_step: FAILURE_STEP,
         }
     }
 }

@@ -30,6 +30,8 @@ impl Cursor {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -38,6 +40,20 @@ mod tests {
         assert_eq!(Cursor::read(&cursor.text()), Some(cursor));
         for text in ["", "x", "e30x", "eyJ4IjoxfQ"] {
             assert_eq!(Cursor::read(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_reader_fall_over(text in "\\PC*", bytes in any::<Vec<u8>>()) {
+            let _ = (Cursor::read(&text), Cursor::read(&URL_SAFE_NO_PAD.encode(bytes)));
+        }
+
+        #[test]
+        fn whatever_is_read_is_written_the_same(revision: Option<i64>, access: Option<(i64, u128)>) {
+            let access = access.map(|(at, id)| (at, Uuid::from_u128(id)));
+            let cursor = Cursor { revision, access };
+            prop_assert_eq!(Cursor::read(&cursor.text()), Some(cursor));
         }
     }
 }

@@ -206,6 +206,23 @@ mod tests {
             "operation resolve",
             "keys rotate",
             "migrate",
+            "token create",
+            "token revoke",
+            "team create",
+            "team invite",
+            "team resend",
+            "team revoke",
+            "team join",
+            "team role",
+            "team remove",
+            "team leave",
+            "team tier",
+            "team delete",
+            "admin create",
+            "admin verify",
+            "admin reset-link",
+            "admin set-tier",
+            "admin suspend",
         ];
         let all = below(&Cli::command_tree(), "devpocket");
         for name in changes {

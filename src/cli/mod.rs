@@ -23,6 +23,7 @@ mod misread;
 mod password;
 mod proposal;
 mod refusal;
+mod rehearsal;
 mod session;
 mod target;
 

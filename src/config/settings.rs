@@ -1,6 +1,7 @@
 //! The settings themselves: which there are, what they mean, what they may be.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use devpocket_specs::catalogue::Catalogue;
@@ -28,8 +29,24 @@ pub const CONTABO_SIMULATED_NOTE: &str = "CONTABO_API_URL and CONTABO_AUTH_URL a
 /// Shortest admin token that is accepted, in characters.
 const TOKEN_MIN: usize = 32;
 
-/// Known to earlier servers or meant for later versions: accepted, and said to do nothing.
-const WITHOUT_EFFECT: [&str; 2] = ["CONTABO_SSH_KEY_ID", "INSTALL_TIMEOUT_MINUTES"];
+/// Known to earlier servers or meant for later versions: accepted, and said to do nothing, with what
+/// does it instead. What is set and silently left alone would be taken for a rule that holds.
+const WITHOUT_EFFECT: [(&str, &str); 14] = [
+    ("CONTABO_SSH_KEY_ID", "nothing in this version"),
+    ("INSTALL_TIMEOUT_MINUTES", "nothing in this version"),
+    ("ACCOUNT_LOCKOUT_ATTEMPTS", "5 wrong passwords lock an account, always"),
+    ("ACCOUNT_LOCKOUT_DURATION", "an account is locked for 15 minutes, always"),
+    ("BCRYPT_ROUNDS", "passwords are kept as Argon2id, and bcrypt's hashes are replaced"),
+    ("FREE_PLAN_MAX_ENVIRONMENTS", "a Tier, spec.maxMachines"),
+    ("STARTER_PLAN_MAX_ENVIRONMENTS", "a Tier, spec.maxMachines"),
+    ("PRO_PLAN_MAX_ENVIRONMENTS", "a Tier, spec.maxMachines"),
+    ("GOOGLE_CLIENT_SECRET", "ID tokens are checked with Google's public keys"),
+    ("GOOGLE_REDIRECT_URI", "the app sends the ID token it got"),
+    ("ENABLE_API_DOCS", "/kube/openapi/v3, for who is signed in"),
+    ("DEBUG", "LOG_LEVEL"),
+    ("WS_HEARTBEAT_INTERVAL", "nothing in this version"),
+    ("WS_MAX_CONNECTIONS_PER_USER", "nothing in this version"),
+];
 
 /// Something worth a line in the log.
 pub type Warning = String;
@@ -59,6 +76,8 @@ pub struct ServeConfig {
     pub sweep: Duration,
     pub admin_token: Sensitive,
     pub seal_key: Sensitive,
+    /// Where the sealing keys are from, if that is a file: it is followed.
+    pub seal_key_file: Option<PathBuf>,
     /// None only beside a fault.
     pub accounts: Option<AccountSettings>,
     pub monthly_budget: Option<Money>,
@@ -81,6 +100,7 @@ pub fn read(source: &mut Source, today: Date) -> Result<(ServeConfig, Vec<Warnin
         true => Reach::Loopback,
         false => Reach::Beyond,
     };
+    let (seal_key, seal_key_file) = seal_key(source);
     let config = ServeConfig {
         database: database(source),
         contabo: contabo(source),
@@ -94,7 +114,8 @@ pub fn read(source: &mut Source, today: Date) -> Result<(ServeConfig, Vec<Warnin
         port: number(source, "PORT", 8000, 0..=65_535) as u16,
         sweep: Duration::from_secs(number(source, "DEVPOCKET_SWEEP_SECONDS", 60, 5..=600).into()),
         admin_token: admin_token(source),
-        seal_key: seal_key(source),
+        seal_key,
+        seal_key_file,
         accounts: accounts(source, reach, &mut warnings),
         monthly_budget: monthly_budget(source, &mut warnings),
         unknown_purchase: unknown_purchase(source),
@@ -109,9 +130,9 @@ pub fn read(source: &mut Source, today: Date) -> Result<(ServeConfig, Vec<Warnin
     if config.allowed_origins.iter().any(|origin| origin == "*") {
         warnings.push("ALLOWED_ORIGINS is *: pages of any site may use the API".into());
     }
-    for name in WITHOUT_EFFECT {
+    for (name, instead) in WITHOUT_EFFECT {
         if source.value(name).is_some() {
-            warnings.push(format!("{name} is set and has no effect in this version"));
+            warnings.push(format!("{name} is set and has no effect; in its place: {instead}"));
         }
     }
     match source.errors.is_empty() {
@@ -262,16 +283,20 @@ fn admin_token(source: &mut Source) -> Sensitive {
     secret.value
 }
 
-fn seal_key(source: &mut Source) -> Sensitive {
+/// The sealing keys, and the file they are from, if it is one.
+fn seal_key(source: &mut Source) -> (Sensitive, Option<PathBuf>) {
     let expected = "64 hex digits, from: openssl rand -hex 32. Keep a copy: without it the \
                     secrets in the database cannot be read";
-    let found = source.required_secret("DEVPOCKET_SEAL_KEY", "DEVPOCKET_SEAL_KEY_FILE", expected);
-    let Some(secret) = found else { return Sensitive::new("") };
+    const FILE: &str = "DEVPOCKET_SEAL_KEY_FILE";
+    let Some(secret) = source.required_secret("DEVPOCKET_SEAL_KEY", FILE, expected) else {
+        return (Sensitive::new(""), None);
+    };
     // Several keys are a rotation: the first seals, all open.
     if Sealer::from_text(secret.value.reveal()).is_err() {
         source.invalid(secret.name, &secret.place, "is not a key", expected);
     }
-    secret.value
+    let file = (secret.name == FILE).then(|| source.value(FILE)).flatten();
+    (secret.value, file.map(|file| PathBuf::from(file.text)))
 }
 
 fn log_filter(source: &mut Source) -> Option<String> {

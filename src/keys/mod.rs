@@ -8,19 +8,25 @@
 //!   time, on any replica, while others write. What somebody changes meanwhile is theirs, and is
 //!   looked at again by the next step.
 //! - A value that does not open is named, and left as it is.
+//! - Keys in a file (`DEVPOCKET_SEAL_KEY_FILE`) are taken while the process runs: within [`LOOK_EVERY`],
+//!   at once on SIGHUP, and when something turns up that is sealed with a key nobody knows yet. A file
+//!   without a key that is still in use is not taken, and the log names the key ([`Keys::look`]).
 //!
 //! # Caveats
-//! - A replica that does not have the new key yet cannot open what was re-sealed, and one that still
-//!   seals with the old key makes new values under it. So a rotation is: the new key **behind** the
-//!   old one everywhere, then in front of it everywhere, then `devpocket keys rotate`, then the old
-//!   one goes.
+//! - A replica whose file does not have the new key yet cannot open what was re-sealed, and one that
+//!   still seals with the old key makes new values under it. So a rotation is: the new key **behind**
+//!   the old one everywhere, then in front of it everywhere, then `devpocket keys rotate`, then the old
+//!   one goes. With a file no process is restarted for any of it; replicas that share the file (a
+//!   mounted secret) may begin with the second step.
 //! - The log of changes holds former states until it is compacted. A watch that resumes there needs
 //!   the old key; [`KeyUse::history`] says whether anything is left.
 
+mod file;
 mod inventory;
 mod rotate;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use devpocket_controllers::clock::{Clock, Ids};
@@ -31,6 +37,7 @@ use serde::{Deserialize, Serialize};
 use crate::access::seal::{Place, SealError, Sealer};
 use crate::store::PgStore;
 
+pub use file::LOOK_EVERY;
 pub use rotate::{STEP_MAX, Step};
 
 /// System secrets of this name prefix prove that a key is the one it is called.
@@ -45,6 +52,12 @@ pub enum KeysError {
     Missing(Vec<KeyUse>),
     #[error("the sealing key {0} is not the one that was used under this id")]
     Other(String),
+    #[error("{path} cannot be read: {source}")]
+    File {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("the database: {0}")]
@@ -137,11 +150,18 @@ impl Keys {
     /// [`KeysError::Missing`] with the keys that something is sealed with and that are neither
     /// configured nor among `lost`, the ones that the operator has given up.
     pub async fn check(&self, lost: &[String]) -> Result<(), KeysError> {
-        for id in self.sealer.ids() {
-            self.check_value(id).await?;
+        self.check_keys(&self.sealer, lost).await
+    }
+
+    /// The same for keys that are not in use yet.
+    async fn check_keys(&self, sealer: &Sealer, lost: &[String]) -> Result<(), KeysError> {
+        for id in sealer.ids() {
+            self.check_value(sealer, &id).await?;
         }
-        let missing: Vec<KeyUse> = self.inventory(false).await?;
-        let missing = missing.into_iter().filter(|k| k.state == KeyState::Missing && k.is_used());
+        let ids = sealer.ids();
+        let used: Vec<KeyUse> = self.inventory(false).await?;
+        let missing = used.into_iter().filter(|k| !ids.contains(&k.id) && k.is_used());
+        let missing = missing.map(|key| KeyUse { state: KeyState::Missing, ..key });
         let (given_up, missing): (Vec<_>, Vec<_>) = missing.partition(|k| lost.contains(&k.id));
         for key in given_up {
             tracing::warn!(key = key.id, "a lost sealing key: {} cannot be opened", key.what());
@@ -150,16 +170,16 @@ impl Keys {
     }
 
     /// Something sealed with this key that only this key opens.
-    async fn check_value(&self, id: &str) -> Result<(), KeysError> {
+    async fn check_value(&self, sealer: &Sealer, id: &str) -> Result<(), KeysError> {
         let name = format!("{CHECK}{id}");
         let kept = match self.postgres.system_secret(&name).await? {
             Some(kept) => kept,
             None => {
-                let sealed = self.sealer.seal_with(id, Place::system(&name), CHECKED)?;
+                let sealed = sealer.seal_with(id, Place::system(&name), CHECKED)?;
                 self.postgres.put_system_secret(&name, &sealed, 0).await?
             }
         };
-        let opened = self.sealer.open(Place::system(&name), &kept.sealed);
+        let opened = sealer.open(Place::system(&name), &kept.sealed);
         match opened.is_ok_and(|value| value == CHECKED) {
             true => Ok(()),
             false => Err(KeysError::Other(id.to_owned())),
@@ -174,8 +194,8 @@ impl Keys {
         let mut keys = Vec::new();
         for (index, id) in ids.iter().enumerate() {
             let state = if index == 0 { KeyState::Seals } else { KeyState::Opens };
-            let key = found.remove(*id).unwrap_or_default();
-            keys.push(KeyUse { id: (*id).to_owned(), state, ..key });
+            let key = found.remove(id).unwrap_or_default();
+            keys.push(KeyUse { id: id.clone(), state, ..key });
         }
         keys.extend(found.into_iter().map(|(id, key)| KeyUse { id, ..key }));
         if history {

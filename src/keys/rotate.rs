@@ -49,7 +49,7 @@ impl Keys {
     /// Moves up to `limit` things onto the first key. `remaining` of the answer says whether another
     /// step is needed.
     pub async fn step(&self, actor: &Actor, limit: usize, dry: bool) -> Result<Step, KeysError> {
-        let mut step = Step { key: self.sealer.current().to_owned(), ..Step::default() };
+        let mut step = Step { key: self.sealer.current(), ..Step::default() };
         let mut room = limit.min(STEP_MAX);
         self.system_secrets(&mut step, &mut room, dry).await?;
         self.waiting_letters(&mut step, &mut room, dry).await?;

@@ -7,6 +7,8 @@
 use axum::response::Response;
 use devpocket_specs::environment::{APPROVAL_HOURS, Approval};
 use devpocket_specs::object::{Key, Object};
+use devpocket_specs::operation::Verb;
+use devpocket_specs::plan::Step;
 use devpocket_specs::status::{Cause, Reason, Status};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -17,7 +19,7 @@ use super::made::{self, PlansMade};
 use super::params::bad;
 use super::path::ResourcePath;
 use super::plan::{self, Planned};
-use super::write;
+use super::{spending, write};
 
 /// The longest an approval may live.
 const LONGEST_SECONDS: i64 = 7 * 24 * 60 * 60;
@@ -57,10 +59,18 @@ pub(super) async fn approve(call: Call, resource: ResourcePath) -> Result<Respon
     let stored = call.state.store.get(&key).await?.ok_or_else(|| Status::not_found(&key))?;
     let planned = plan::planned(&call.state, &stored.object, Some(&stored.object)).await?;
     let fingerprints = approved(&asked, &planned, &call.state.plans, &key)?;
+    let buys = |step: &Step| {
+        let named = |print: &String| fingerprints.contains(print);
+        step.call == Verb::Purchase.word() && step.fingerprint.as_ref().is_some_and(named)
+    };
+    if let Some(account) = call.actor.account.filter(|_| planned.plan.steps.iter().any(buys)) {
+        spending::may_approve(&call.state, &key, &account.to_string()).await?;
+    }
     let now = call.state.clock.now();
     let approval = Approval {
         fingerprints,
         by: call.user.name.clone(),
+        account: call.actor.account,
         at: now,
         expires: now + SignedDuration::from_secs(seconds),
     };

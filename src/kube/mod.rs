@@ -52,6 +52,7 @@ mod rules;
 mod secrets;
 mod select;
 mod shape;
+mod spending;
 mod strategic;
 mod tenancy;
 mod undelete;
@@ -97,20 +98,39 @@ pub async fn handle(state: Arc<AppState>, prefix: &str, request: Request) -> Res
 /// The user with the bearer token in these headers.
 pub async fn authenticate(state: &AppState, headers: &HeaderMap) -> Result<User, Status> {
     let unauthorized = |message: &str| Status::new(Reason::Unauthorized, message);
-    let Some(value) = headers.get(header::AUTHORIZATION) else {
-        return Err(unauthorized("a bearer token is required"));
+    let token = match bearer(headers) {
+        Bearer::None => return Err(unauthorized("a bearer token is required")),
+        Bearer::Odd => return Err(unauthorized("the token is not valid")),
+        Bearer::Token(token) => token,
     };
-    let token = value.to_str().ok().and_then(|text| {
-        let (scheme, token) = text.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-    });
-    let Some(token) = token else { return Err(unauthorized("the token is not valid")) };
     state.authenticator.authenticate(token).await.map_err(|error| match error {
         AuthError::Invalid(why) => unauthorized(&why),
         AuthError::Unavailable(_) => {
             Status::new(Reason::ServiceUnavailable, error.to_string()).with_code("unavailable")
         }
     })
+}
+
+/// What stands in `Authorization`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Bearer<'h> {
+    None,
+    /// Another scheme, no text, or several: who stands in front of us may have judged another one.
+    Odd,
+    Token(&'h str),
+}
+
+fn bearer(headers: &HeaderMap) -> Bearer<'_> {
+    let mut all = headers.get_all(header::AUTHORIZATION).iter();
+    let Some(value) = all.next() else { return Bearer::None };
+    let token = value.to_str().ok().and_then(|text| {
+        let (scheme, token) = text.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    });
+    match (token, all.next()) {
+        (Some(token), None) => Bearer::Token(token),
+        _ => Bearer::Odd,
+    }
 }
 
 async fn answer(state: Arc<AppState>, prefix: &str, request: Request) -> Result<Response, Status> {
@@ -268,4 +288,45 @@ fn method_not_allowed(method: &Method) -> Status {
 /// An answer with a document.
 fn document(code: StatusCode, value: &serde_json::Value) -> Response {
     crate::server::json(code, value)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn headers(lines: &[&[u8]]) -> HeaderMap {
+        let value = |line: &&[u8]| HeaderValue::from_bytes(line).ok();
+        let values = lines.iter().filter_map(value);
+        values.map(|value| (header::AUTHORIZATION, value)).collect()
+    }
+
+    #[test]
+    fn one_bearer_token_is_read_and_nothing_else() {
+        assert_eq!(bearer(&headers(&[])), Bearer::None);
+        for good in ["Bearer abc", "bearer abc", "BEARER  abc "] {
+            assert_eq!(bearer(&headers(&[good.as_bytes()])), Bearer::Token("abc"), "{good}");
+        }
+        for odd in ["Basic YTpi", "Bearer", "abc", "Bearer\tabc", "Token abc"] {
+            assert_eq!(bearer(&headers(&[odd.as_bytes()])), Bearer::Odd, "{odd}");
+        }
+        // Two, of which a proxy may have judged the other one.
+        let smuggled: [&[u8]; 2] = [b"Bearer abc", b"Bearer admin"];
+        let mut two = HeaderMap::new();
+        for line in smuggled {
+            two.append(header::AUTHORIZATION, HeaderValue::from_bytes(line).unwrap());
+        }
+        assert_eq!(bearer(&two), Bearer::Odd);
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_makes_the_reader_fall_over(line in any::<Vec<u8>>()) {
+            if let Bearer::Token(token) = bearer(&headers(&[&line])) {
+                prop_assert!(token.is_ascii() && token.trim() == token);
+            }
+        }
+    }
 }

@@ -181,6 +181,7 @@ pub(super) fn expired_document(token: &Token) -> Value {
 #[cfg(test)]
 mod tests {
     use devpocket_specs::object::Object;
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -234,6 +235,22 @@ mod tests {
             ["", "x", "e30", &URL_SAFE_NO_PAD.encode(r#"{"v":"meta.k8s.io/v1","rv":-2}"#)]
         {
             assert_eq!(Token::read(made_up).unwrap_err().reason, Reason::BadRequest, "{made_up}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_reader_fall_over(text in "\\PC*", bytes in any::<Vec<u8>>()) {
+            prop_assert!(Token::read(&text).is_err());
+            prop_assert!(Token::read(&URL_SAFE_NO_PAD.encode(bytes)).is_err());
+        }
+
+        /// Whoever writes one themselves gets a place in the list, and nothing else.
+        #[test]
+        fn what_fits_is_a_place(namespace in "\\PC{0,20}", name in "\\PC{0,20}", rv in 1_i64..) {
+            let token = Token { v: FORM.into(), rv, start: (namespace, name) };
+            let read = Token::read(&token.text());
+            prop_assert_eq!(read.map(|read| read.text()).ok(), Some(token.text()));
         }
     }
 }

@@ -133,11 +133,14 @@ pub(super) async fn check_hash(
 
 /// What a plan is made for: something that does not exist has no identity yet.
 fn considered(object: &Object, change: Change) -> Object {
+    if change == Change::Create { unmade(object) } else { object.clone() }
+}
+
+/// An object as it is before it is created.
+pub(super) fn unmade(object: &Object) -> Object {
     let mut object = object.clone();
-    if change == Change::Create {
-        object.metadata.uid = None;
-        object.metadata.resource_version = None;
-    }
+    object.metadata.uid = None;
+    object.metadata.resource_version = None;
     object
 }
 

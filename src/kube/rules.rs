@@ -56,17 +56,7 @@ pub(super) fn consent(
     if object.kind != Kind::Environment || !writes || after.is_null() || before == after {
         return Ok(());
     }
-    let info = object.kind.info();
-    let asked = Attributes {
-        verb: "approve".into(),
-        group: GROUP.into(),
-        version: info.version.into(),
-        resource: info.plural.into(),
-        subresource: "approval".into(),
-        namespace: object.metadata.namespace.clone(),
-        name: object.metadata.name.clone(),
-        path: String::new(),
-    };
+    let asked = approving(&object.key());
     if call.state.authorizer.authorize(&call.user, &asked).is_allowed() {
         return Ok(());
     }
@@ -79,6 +69,26 @@ pub(super) fn consent(
         ..Cause::default()
     }];
     Err(status)
+}
+
+/// Approving steps of an environment.
+fn approving(key: &Key) -> Attributes {
+    let info = key.kind.info();
+    Attributes {
+        verb: "approve".into(),
+        group: GROUP.into(),
+        version: info.version.into(),
+        resource: info.plural.into(),
+        subresource: "approval".into(),
+        namespace: key.namespace.clone(),
+        name: key.name.clone(),
+        path: String::new(),
+    }
+}
+
+/// Whether whoever calls may approve steps of this environment.
+pub(super) fn may_approve(call: &Call, key: &Key) -> bool {
+    call.state.authorizer.authorize(&call.user, &approving(key)).is_allowed()
 }
 
 /// What a new or changed field refers to exists.

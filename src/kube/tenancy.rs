@@ -2,7 +2,8 @@
 //!
 //! The leader asks the same again before anything is bought (`controllers::guard`), with what is
 //! paid for. Here environments count, each of which is one machine: whoever has as many as the tier
-//! allows is told at once, and two who create at the same time meet in the transaction.
+//! allows is told at once, and two who create at the same time meet in the transaction. What may be
+//! bought in a month is in [`super::spending`].
 
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use devpocket_specs::object::{Key, Object};
 use devpocket_specs::status::{Cause, Reason, Status};
 use devpocket_specs::tier::Tier;
 
+use super::spending;
 use crate::server::AppState;
 
 /// Names of environments listed in a refusal.
@@ -25,17 +27,17 @@ pub(super) async fn guards(
     state: &AppState,
     old: Option<&Object>,
     object: &Object,
-) -> Result<Option<Guard>, Status> {
+) -> Result<Vec<Guard>, Status> {
     let size = |object: &Object| object.field("spec")["size"].as_str().map(str::to_owned);
     if object.kind != Kind::Environment || (old.is_some() && old.and_then(size) == size(object)) {
-        return Ok(None);
+        return Ok(Vec::new());
     }
     let (key, namespace) = (object.key(), object.metadata.namespace.as_str());
     let tier = match tenancy(state, namespace).await? {
-        Tenancy::Unlimited => return Ok(None),
+        Tenancy::Unlimited => return Ok(Vec::new()),
         Tenancy::Limited(tier) => tier,
         // Only what is new would be bought.
-        _ if old.is_some() => return Ok(None),
+        _ if old.is_some() => return Ok(Vec::new()),
         Tenancy::NoTier => {
             let message = format!("{namespace} has no tier, so nothing can be bought for it");
             return Err(refused(&key, codes::NO_TIER, message, "an admin gives it one", &[]));
@@ -52,13 +54,17 @@ pub(super) async fn guards(
         let all = ["devpocket get tiers".to_owned()];
         return Err(refused(&key, codes::SIZE_NOT_IN_TIER, message, &because, &all));
     }
-    match tier.spec.max_machines {
-        Some(limit) if old.is_none() => quota(state, &key, &tier, limit).await.map(Some),
-        _ => Ok(None),
+    let mut guards = Vec::new();
+    if old.is_none() {
+        if let Some(limit) = tier.spec.max_machines {
+            guards.push(quota(state, &key, &tier, limit).await?);
+        }
+        guards.extend(spending::guards(state, object, &tier).await?);
     }
+    Ok(guards)
 }
 
-async fn tenancy(state: &AppState, namespace: &str) -> Result<Tenancy, Status> {
+pub(super) async fn tenancy(state: &AppState, namespace: &str) -> Result<Tenancy, Status> {
     let key = Key::cluster(Kind::Namespace, namespace);
     let found = state.store.get(&key).await?.ok_or_else(|| Status::not_found(&key))?;
     let read = |error: devpocket_specs::object::ObjectError| {
@@ -78,7 +84,7 @@ async fn tenancy(state: &AppState, namespace: &str) -> Result<Tenancy, Status> {
 async fn quota(state: &AppState, key: &Key, tier: &Tier, limit: u32) -> Result<Guard, Status> {
     let (name, namespace) = (&tier.metadata.name, &key.namespace);
     let environments = state.store.list(Kind::Environment, Some(namespace)).await?.items;
-    let machines = if limit == 1 { "1 machine".to_owned() } else { format!("{limit} machines") };
+    let machines = machines(limit);
     let message = format!("tier {name} allows {machines}, {namespace} has {}", environments.len());
     if environments.len() >= limit as usize {
         let mut attempts = Vec::new();
@@ -97,6 +103,10 @@ async fn quota(state: &AppState, key: &Key, tier: &Tier, limit: u32) -> Result<G
         message,
         code: codes::QUOTA.into(),
     })
+}
+
+pub(super) fn machines(count: u32) -> String {
+    if count == 1 { "1 machine".to_owned() } else { format!("{count} machines") }
 }
 
 fn is_stopped(environment: &Stored) -> bool {
@@ -119,7 +129,13 @@ fn because(environments: &[Arc<Stored>]) -> String {
     text
 }
 
-fn refused(key: &Key, code: &str, message: String, because: &str, attempts: &[String]) -> Status {
+pub(super) fn refused(
+    key: &Key,
+    code: &str,
+    message: String,
+    because: &str,
+    attempts: &[String],
+) -> Status {
     let mut status = Status::new(Reason::Forbidden, message).about(key).with_code(code);
     status.details.causes = vec![Cause {
         reason: "FieldValueForbidden".into(),

@@ -1,5 +1,8 @@
 //! `POST .../environments/NAME/undelete`: creates the environment again that had this name, from
 //! the machine that was released with it. The controllers give the machine back to it.
+//!
+//! It comes back as it was declared, with one exception: consent given in advance stays consent, so who
+//! may not approve brings it back without.
 
 use axum::response::Response;
 use devpocket_specs::admit::Request;
@@ -12,7 +15,7 @@ use serde_json::json;
 
 use super::call::Call;
 use super::path::ResourcePath;
-use super::write;
+use super::{rules, write};
 
 pub(super) async fn undelete(call: Call, resource: ResourcePath) -> Result<Response, Status> {
     // Nothing is read from the body, but one that is malformed is still refused.
@@ -23,7 +26,19 @@ pub(super) async fn undelete(call: Call, resource: ResourcePath) -> Result<Respo
     if call.state.store.get(&key).await?.is_some() {
         return Err(Status::already_exists(&key));
     }
-    let release = released(&call, &key).await?;
+    let mut release = released(&call, &key).await?;
+    let mut warnings = Vec::new();
+    if !release.spec["autoApprove"].is_null() && !rules::may_approve(&call, &key) {
+        // Only in advance would anything be approved by it, and the machine does not wait.
+        if let Some(spec) = release.spec.as_object_mut() {
+            spec.remove("autoApprove");
+        }
+        warnings.push(format!(
+            "{} had spec.autoApprove, which approves in advance and takes the role owner; it comes back \
+             without, and an owner sets it again",
+            key.name
+        ));
+    }
     let object = json!({
         "apiVersion": Kind::Environment.api_version(),
         "kind": Kind::Environment.info().name,
@@ -36,7 +51,7 @@ pub(super) async fn undelete(call: Call, resource: ResourcePath) -> Result<Respo
     });
     let request = |_: Option<&Object>, _| Ok(Request::Create { object: object.clone() });
     let outcome = write::commit(&call, &key, request).await?;
-    outcome.reply(&call, &[])
+    outcome.reply(&call, &warnings)
 }
 
 /// The latest release under this name whose disk is still untouched.

@@ -5,6 +5,7 @@
 //! its watches, then the letter under way is sent, then the store flushes. An effect is never left between *issued* and *recorded*.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use devpocket_controllers::client::Client;
@@ -15,6 +16,7 @@ use devpocket_controllers::manager::{Deps, Manager, Settings};
 use devpocket_controllers::store::Store;
 use devpocket_specs::admit::Actor;
 use devpocket_specs::catalogue::Catalogue;
+use devpocket_specs::kind::Kind;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -28,7 +30,7 @@ use crate::keys::{Keys, KeysError};
 use crate::mail::{Carrier, Outbox, Sender};
 use crate::server::limiter::{Limiter, Rules, SharedWindows};
 use crate::server::{
-    AllowedHosts, AppState, Build, Edge, MetricsText, Proxies, Server, StoreProbe,
+    AllowedHosts, AppState, Build, Edge, FileTls, MetricsText, Proxies, Server, StoreProbe,
 };
 use crate::store::{OpenError, PgOptions, PgStore, UrlError};
 
@@ -45,6 +47,8 @@ pub struct NodeConfig {
     pub admin_token: Sensitive,
     /// As [`Sealer::from_text`] reads it.
     pub seal_key: Sensitive,
+    /// Where it is from, if it is followed.
+    pub seal_key_file: Option<PathBuf>,
     pub accounts: AccountSettings,
     /// Ids of sealing keys that are gone for good: what they sealed is given up.
     pub lost_seal_keys: Vec<String>,
@@ -75,12 +79,18 @@ pub struct EdgeParts {
 
 impl EdgeParts {
     /// With limits that replicas on the same database share.
-    fn edge(self, postgres: &PgStore, clock: &Arc<dyn Clock>) -> Edge {
+    fn edge(
+        self,
+        postgres: &PgStore,
+        clock: &Arc<dyn Clock>,
+        certificate: Option<FileTls>,
+    ) -> Edge {
         let limiter = self.rules.map(|rules| {
             let shared = SharedWindows::new(postgres.pool().clone());
             Limiter::new(rules, clock.clone(), Some(shared))
         });
-        Edge { proxies: self.proxies, limiter, https: self.https, public_url: self.public_url }
+        let EdgeParts { proxies, https, public_url, .. } = self;
+        Edge { proxies, limiter, https, certificate, public_url }
     }
 }
 
@@ -101,6 +111,9 @@ pub enum NodeError {
     Token(#[from] TokenError),
     #[error("accounts: {0}")]
     Accounts(#[from] AccountError),
+    /// `DEFAULT_TIER` names none of the tiers there are.
+    #[error("DEFAULT_TIER is {tier:?}; there are {}", .known.join(", "))]
+    DefaultTier { tier: String, known: Vec<String> },
 }
 
 /// What the parts of a process are made with.
@@ -173,7 +186,11 @@ pub struct Node {
 impl Node {
     /// Opens the store and starts everything. The schema must be current.
     pub async fn start(config: NodeConfig) -> Result<Node, NodeError> {
-        let sealer = Arc::new(Sealer::from_text(config.seal_key.reveal())?);
+        let sealer = Sealer::from_text(config.seal_key.reveal())?;
+        let sealer = Arc::new(match config.seal_key_file {
+            Some(file) => sealer.kept_in(file),
+            None => sealer,
+        });
         let tokens = Tokens::single(config.admin_token.reveal(), User::admin(ADMIN))?;
         let options = PgOptions::from_url(config.database_url.reveal())?;
         let postgres = Arc::new(PgStore::connect(options).await?);
@@ -192,6 +209,9 @@ impl Node {
             Some(_) => Outbox::new(sealer.clone()),
             None => Outbox::default(),
         };
+        if let Some(tier) = &config.accounts.default_tier {
+            known_tier(&*cached, tier).await?;
+        }
         let mut settings = config.accounts;
         settings.mail = config.edge.carrier.is_some();
         let accounts = Arc::new(Accounts::new(
@@ -208,7 +228,9 @@ impl Node {
         hosts.extend(parts.public_url.as_deref().and_then(public_host));
         let api_stop = CancellationToken::new();
         tokio::spawn(accounts.clone().keep_tidy(api_stop.clone()));
+        tokio::spawn(keys.clone().follow(config.lost_seal_keys, api_stop.clone()));
         let address = config.server.address();
+        let certificate = config.server.certificate().cloned();
         let state = Arc::new(AppState {
             store: ports.store.clone(),
             clock: ports.clock.clone(),
@@ -219,7 +241,7 @@ impl Node {
             authenticator: Arc::new(SignedIn::new(tokens, accounts.clone())),
             accounts: Some(accounts),
             hosts: AllowedHosts::new(&hosts).with_origins(&config.origins),
-            edge: parts.edge(&postgres, &ports.clock),
+            edge: parts.edge(&postgres, &ports.clock, certificate),
             keys: Some(keys),
             outbox,
             plans: Default::default(),
@@ -236,6 +258,7 @@ impl Node {
             tokio::spawn(Manager::run(deps, config.settings, controllers_stop.clone()));
         let client = ports.client(Actor {
             user: ADMIN.into(),
+            account: None,
             manager: "devpocket-up".into(),
             address: None,
             request_id: String::new(),
@@ -279,4 +302,20 @@ impl Node {
         self.store.stop_following();
         self.postgres.close().await;
     }
+}
+
+/// Refuses a tier that is not among those there are. Where there is none yet, only a server that runs
+/// can be given one, so that is said and no more: until then new accounts spend nothing.
+async fn known_tier(store: &CachedStore, tier: &str) -> Result<(), NodeError> {
+    let tiers = store.list(Kind::Tier, None).await?.items;
+    let known: Vec<String> = tiers.iter().map(|found| found.metadata.name.clone()).collect();
+    if known.is_empty() {
+        tracing::warn!(
+            "DEFAULT_TIER is {tier:?} and there is no tier yet: new accounts spend nothing until one \
+             of that name is applied"
+        );
+    } else if !known.iter().any(|name| name == tier) {
+        return Err(NodeError::DefaultTier { tier: tier.to_owned(), known });
+    }
+    Ok(())
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::State;
-use axum::http::StatusCode;
+use axum::extract::{FromRequest as _, FromRequestParts as _, Request, State};
+use axum::http::{StatusCode, header};
 use axum::response::Response;
 use axum::routing::{get, post};
 use serde::Deserialize;
@@ -179,13 +179,26 @@ fn ask(state: &AppState, form: Address, purpose: Purpose, origin: Anyone) -> Res
     Ok(())
 }
 
-async fn resend_verification(
-    State(state): State<Arc<AppState>>,
-    origin: Anyone,
-    Body(form): Body<Address>,
-) -> Answer {
-    ask(&state, form, Purpose::VerifyEmail, origin)?;
-    message("If this address has an account that is not verified, a letter is on its way")
+/// For whoever is signed in, without a body, as the app asks; or for an address, by anybody.
+async fn resend_verification(State(state): State<Arc<AppState>>, request: Request) -> Answer {
+    let (mut parts, body) = request.into_parts();
+    if !parts.headers.contains_key(header::AUTHORIZATION) {
+        let origin = Anyone::from_request_parts(&mut parts, &state).await?;
+        let request = Request::from_parts(parts, body);
+        let Body(form) = Body::<Address>::from_request(request, &state).await?;
+        ask(&state, form, Purpose::VerifyEmail, origin)?;
+        return message(
+            "If this address has an account that is not verified, a letter is on its way",
+        );
+    }
+    let person = Person::from_request_parts(&mut parts, &state).await?;
+    let accounts = accounts(&state)?;
+    let account = accounts.account(person.id).await?;
+    if accounts.view(&account).is_verified {
+        return message("The address is verified already");
+    }
+    accounts.ask_for_code(&account.email, Purpose::VerifyEmail, &person.origin).await?;
+    message("A letter is on its way")
 }
 
 async fn forgot_password(

@@ -94,11 +94,14 @@ impl IntoResponse for Problem {
 pub const LIMIT_REACHED: &str =
     "Environment limit reached. Upgrade your plan to create more environments.";
 
+/// The codes of what a tier does not allow.
+const LIMITS: [&str; 5] = ["quota", "no-tier", "size-not-in-tier", "purchase-limit", "tier-budget"];
+
 impl From<Status> for Problem {
     fn from(status: Status) -> Problem {
         let code = StatusCode::from_u16(status.reason.code());
         let code = code.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let limit = |code: &str| matches!(code, "quota" | "no-tier" | "size-not-in-tier");
+        let limit = |code: &str| LIMITS.contains(&code);
         if let Some(limit) = status.details.code.as_deref().filter(|code| limit(code)) {
             // In the app's words; which limit, and why, is in the errors.
             let because = status.details.causes.first().map(|cause| cause.message.as_str());

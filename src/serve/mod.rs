@@ -89,6 +89,7 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
         catalogue: Arc::new(config.catalogue.clone()),
         admin_token: config.admin_token.clone(),
         seal_key: config.seal_key.clone(),
+        seal_key_file: config.seal_key_file.clone(),
         accounts: config.accounts.clone().expect("a configuration without faults has keys"),
         lost_seal_keys: config.edge.lost_seal_keys.clone(),
         server,

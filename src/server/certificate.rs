@@ -3,12 +3,16 @@
 //! # Guarantees
 //! - The files are looked at every [`LOOK_EVERY`]; when what they hold is another certificate with its
 //!   key, new connections get it. Connections that are open stay as they are.
-//! - Files that are broken, half-written or do not belong together change nothing: the certificate
-//!   in use stays, and the log says so once for each such content.
+//! - Files that are broken, half-written or do not belong together change nothing, and neither does a
+//!   certificate that has run out while the one in use has not: that one stays, and the log says so once
+//!   for each such content.
+//! - A certificate that has run out, or soon will ([`ENDS_SOON`]), is told at the start and every
+//!   [`TELL_EVERY`] in the log, at all times in `devpocket_tls_certificate_end_seconds`, and in
+//!   `/health`, where `devpocket status` reads it.
 //!
 //! # Caveats
 //! A certificate that has run out is served all the same: clients say so better than a server that
-//! stops.
+//! stops. It is judged by the machine's time, whatever a demonstration's clock says.
 
 use std::fmt;
 use std::fs;
@@ -17,6 +21,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use devpocket_controllers::clock::Clock as _;
+use jiff::{SignedDuration, Timestamp};
 use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject as _;
@@ -26,9 +32,16 @@ use rustls::sign::CertifiedKey;
 use sha2::{Digest, Sha256};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+use crate::clock::SystemClock;
 
 /// How often the files are looked at.
 pub const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How often a certificate that has run out, or soon will, is told in the log.
+pub const TELL_EVERY: Duration = Duration::from_secs(60 * 60);
+/// What soon is: those who renew by a program do it earlier.
+pub const ENDS_SOON: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// Bytes of either file: a chain has a few thousand.
 const FILE_BYTES: u64 = 1024 * 1024;
 
@@ -56,6 +69,10 @@ pub enum CertificateError {
     NoCertificate(PathBuf),
     #[error("{} holds no private key in PEM that is not encrypted", .0.display())]
     NoKey(PathBuf),
+    #[error("{} holds a certificate whose dates cannot be read", .0.display())]
+    NoDates(PathBuf),
+    #[error("{} ran out at {end}, and the one in use has not", .path.display())]
+    RanOut { path: PathBuf, end: Timestamp },
     #[error("{} and {} do not go together: {source}", .files.certificate.display(), .files.key.display())]
     Mismatch {
         files: TlsFiles,
@@ -73,14 +90,27 @@ pub enum Look {
     Broken(CertificateError),
 }
 
+/// A certificate with its key, and when it runs out.
+#[derive(Clone, Debug)]
+struct Pair {
+    key: Arc<CertifiedKey>,
+    end: Timestamp,
+}
+
 #[derive(Debug)]
 struct Current {
-    key: RwLock<Arc<CertifiedKey>>,
+    pair: RwLock<Pair>,
+}
+
+impl Current {
+    fn pair(&self) -> Pair {
+        self.pair.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 impl ResolvesServerCert for Current {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.key.read().unwrap_or_else(PoisonError::into_inner).clone())
+        Some(self.pair().key)
     }
 }
 
@@ -105,7 +135,7 @@ impl FileTls {
     pub fn open(files: TlsFiles) -> Result<FileTls, CertificateError> {
         crate::crypto::install_provider();
         let content = Content::read(&files)?;
-        let current = Arc::new(Current { key: RwLock::new(content.certified(&files)?) });
+        let current = Arc::new(Current { pair: RwLock::new(content.certified(&files)?) });
         let mut config =
             ServerConfig::builder().with_no_client_auth().with_cert_resolver(current.clone());
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -117,8 +147,31 @@ impl FileTls {
         self.acceptor.clone()
     }
 
+    /// What is wrong with the time of the certificate in use, if anything is.
+    pub fn doubt(&self, now: Timestamp) -> Option<String> {
+        let (end, file) = (self.current.pair().end, self.files.certificate.display());
+        if end <= now {
+            return Some(format!("the certificate in {file} ran out at {end}: clients refuse it"));
+        }
+        (end.duration_since(now) <= ENDS_SOON).then(|| {
+            format!("the certificate in {file} runs out at {end}, and no newer one is there")
+        })
+    }
+
+    /// Says in the log what is wrong with its time, and whether anything is.
+    fn tell(&self, now: Timestamp) -> bool {
+        let end = self.current.pair().end;
+        metrics::gauge!("devpocket_tls_certificate_end_seconds").set(end.as_second() as f64);
+        let Some(doubt) = self.doubt(now) else { return false };
+        match end <= now {
+            true => tracing::error!("{doubt}"),
+            false => tracing::warn!("{doubt}"),
+        }
+        true
+    }
+
     /// Looks at the files once, and takes what is new and sound.
-    pub fn look(&self) -> Look {
+    pub fn look(&self, now: Timestamp) -> Look {
         let content = match Content::read(&self.files) {
             Ok(content) => content,
             Err(error) => return self.once(Sha256::digest(error.to_string()).into(), error),
@@ -128,8 +181,12 @@ impl FileTls {
             return Look::Same;
         }
         match content.certified(&self.files) {
-            Ok(key) => {
-                *self.current.key.write().unwrap_or_else(PoisonError::into_inner) = key;
+            Ok(pair) if pair.end <= now && self.current.pair().end > now => {
+                let path = self.files.certificate.clone();
+                self.once(digest, CertificateError::RanOut { path, end: pair.end })
+            }
+            Ok(pair) => {
+                *self.current.pair.write().unwrap_or_else(PoisonError::into_inner) = pair;
                 *self.seen() = digest;
                 Look::Replaced
             }
@@ -148,14 +205,17 @@ impl FileTls {
 
     /// Keeps looking until the server stops.
     pub(super) async fn follow(self, shutdown: CancellationToken) {
+        let clock = SystemClock::new();
+        let mut told = self.tell(clock.now()).then(|| clock.now());
         loop {
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return,
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
-            let tls = self.clone();
-            let Ok(look) = tokio::task::spawn_blocking(move || tls.look()).await else { continue };
+            let (tls, now) = (self.clone(), clock.now());
+            let looked = tokio::task::spawn_blocking(move || tls.look(now)).await;
+            let Ok(look) = looked else { continue };
             let file = self.files.certificate.display();
             match look {
                 Look::Same => {}
@@ -164,6 +224,10 @@ impl FileTls {
                     metrics::counter!("devpocket_tls_reload_failures_total").increment(1);
                     tracing::error!(%error, "the new certificate is not used, the old one stays");
                 }
+            }
+            let lately = |at: Timestamp| now.duration_since(at).unsigned_abs() < TELL_EVERY;
+            if !told.is_some_and(lately) {
+                told = self.tell(now).then_some(now);
             }
         }
     }
@@ -186,21 +250,26 @@ impl Content {
         digest.chain_update(&self.key).finalize().into()
     }
 
-    fn certified(&self, files: &TlsFiles) -> Result<Arc<CertifiedKey>, CertificateError> {
+    fn certified(&self, files: &TlsFiles) -> Result<Pair, CertificateError> {
         let no_certificate = || CertificateError::NoCertificate(files.certificate.clone());
         let chain = CertificateDer::pem_slice_iter(&self.certificate)
             .collect::<Result<Vec<_>, _>>()
             .map_err(|_| no_certificate())?;
-        if chain.is_empty() {
-            return Err(no_certificate());
-        }
+        let first = chain.first().ok_or_else(no_certificate)?;
+        let end = end(first).ok_or_else(|| CertificateError::NoDates(files.certificate.clone()))?;
         let key = PrivateKeyDer::from_pem_slice(&self.key)
             .map_err(|_| CertificateError::NoKey(files.key.clone()))?;
         let provider = ring::default_provider();
         let mismatch = |source| CertificateError::Mismatch { files: files.clone(), source };
         let certified = CertifiedKey::from_der(chain, key, &provider).map_err(mismatch)?;
-        Ok(Arc::new(certified))
+        Ok(Pair { key: Arc::new(certified), end })
     }
+}
+
+/// When a certificate runs out.
+fn end(certificate: &CertificateDer<'_>) -> Option<Timestamp> {
+    let (_, read) = X509Certificate::from_der(certificate).ok()?;
+    Timestamp::from_second(read.validity().not_after.timestamp()).ok()
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {
@@ -212,91 +281,4 @@ fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn pair() -> (String, String) {
-        let key = rcgen::KeyPair::generate().unwrap();
-        let names = vec!["dev.example.com".to_owned()];
-        let certificate = rcgen::CertificateParams::new(names).unwrap().self_signed(&key).unwrap();
-        (certificate.pem(), key.serialize_pem())
-    }
-
-    fn files(folder: &Path, (certificate, key): &(String, String)) -> TlsFiles {
-        let files = TlsFiles { certificate: folder.join("tls.crt"), key: folder.join("tls.key") };
-        fs::write(&files.certificate, certificate).unwrap();
-        fs::write(&files.key, key).unwrap();
-        files
-    }
-
-    fn used(tls: &FileTls) -> Vec<u8> {
-        tls.current.key.read().unwrap().end_entity_cert().unwrap().to_vec()
-    }
-
-    #[test]
-    fn a_new_pair_is_taken_and_a_broken_one_is_told_once_and_changes_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let (old, new) = (pair(), pair());
-        let tls = FileTls::open(files(folder.path(), &old)).unwrap();
-        let first = used(&tls);
-        assert!(matches!(tls.look(), Look::Same));
-        // As a renewal that writes one file after the other looks in between.
-        for broken in [
-            (new.0.clone(), old.1.clone()),
-            (new.0.clone(), String::new()),
-            (new.0[..200].to_owned(), new.1.clone()),
-            (String::new(), new.1.clone()),
-        ] {
-            files(folder.path(), &broken);
-            let Look::Broken(error) = tls.look() else { panic!("it was taken") };
-            assert!(error.to_string().contains("tls."), "{error}");
-            assert!(!error.to_string().contains("PRIVATE"), "{error}");
-            assert!(matches!(tls.look(), Look::Same), "it is told once");
-            assert_eq!(used(&tls), first);
-        }
-        fs::remove_file(folder.path().join("tls.key")).unwrap();
-        assert!(matches!(tls.look(), Look::Broken(CertificateError::Read { .. })));
-        files(folder.path(), &new);
-        assert!(matches!(tls.look(), Look::Replaced));
-        assert_ne!(used(&tls), first);
-        files(folder.path(), &old);
-        assert!(matches!(tls.look(), Look::Replaced), "back to what was there before");
-        assert_eq!(used(&tls), first);
-    }
-
-    #[test]
-    fn nothing_starts_with_files_that_are_broken() {
-        let folder = tempfile::tempdir().unwrap();
-        let (one, other) = (pair(), pair());
-        let mixed = files(folder.path(), &(one.0, other.1));
-        assert!(matches!(FileTls::open(mixed), Err(CertificateError::Mismatch { .. })));
-        let missing =
-            TlsFiles { certificate: folder.path().join("no.crt"), key: folder.path().join("no") };
-        let error = FileTls::open(missing).unwrap_err().to_string();
-        assert!(error.contains("no.crt"), "{error}");
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
-        /// Whatever a half-done renewal leaves in the files: an error, or a pair that works.
-        #[test]
-        fn no_content_makes_the_reader_fall_over(
-            cut in 0_usize..2_000, noise in prop::collection::vec(any::<u8>(), 0..100), in_key: bool,
-        ) {
-            let (certificate, key) = pair();
-            let spoil = |text: &str| {
-                let mut bytes = text.as_bytes()[..cut.min(text.len())].to_vec();
-                bytes.extend_from_slice(&noise);
-                bytes
-            };
-            let content = match in_key {
-                true => Content { certificate: certificate.into_bytes(), key: spoil(&key) },
-                false => Content { certificate: spoil(&certificate), key: key.into_bytes() },
-            };
-            let files = TlsFiles { certificate: "tls.crt".into(), key: "tls.key".into() };
-            let _ = content.certified(&files);
-        }
-    }
-}
+mod tests;

@@ -6,6 +6,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
+use devpocket_controllers::clock::Clock as _;
 use devpocket_specs::status::{Reason, Status};
 use serde_json::{Value, json};
 
@@ -14,6 +15,7 @@ use super::limits::PROBE;
 use super::reply::{self, refuse};
 use super::state::AppState;
 use crate::access::{Attributes, Decision};
+use crate::clock::SystemClock;
 use crate::kube::{authenticate, forbidden};
 
 /// The process runs. Never looks further: restarting does not mend a database that is away.
@@ -33,6 +35,11 @@ pub(super) async fn health(State(state): State<Arc<AppState>>) -> Response {
     let (code, mut document) = checked(&state).await;
     document["version"] = state.build.version.into();
     document["schema"] = crate::store::newest_schema().into();
+    // Nothing a probe has to act on: it is served all the same.
+    let certificate = state.edge.certificate.as_ref();
+    if let Some(doubt) = certificate.and_then(|tls| tls.doubt(SystemClock::new().now())) {
+        document["warnings"] = json!([doubt]);
+    }
     reply::json(code, &document)
 }
 

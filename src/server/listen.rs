@@ -103,6 +103,14 @@ impl Server {
         Server { tls: Some(Tls::Files(tls)), ..self }
     }
 
+    /// The certificate from files, where there is one.
+    pub fn certificate(&self) -> Option<&FileTls> {
+        match &self.tls {
+            Some(Tls::Files(tls)) => Some(tls),
+            Some(Tls::Local(_)) | None => None,
+        }
+    }
+
     /// The address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address

@@ -202,6 +202,7 @@ fn decode(row: &PgRow) -> Result<AuditRow, StoreError> {
         at: Timestamp::from_microsecond(row.get("at_us")).map_err(|_| corrupt("time"))?,
         actor: Actor {
             user: row.get("actor"),
+            account: None,
             manager: row.get("manager"),
             address: row.get("address"),
             request_id: row.get("request_id"),

@@ -85,17 +85,8 @@ impl Teams {
         origin: &Origin,
     ) -> Result<TeamView, AccountError> {
         let name = checked(name)?;
-        let (owned,): (i64,) = sqlx::query_as(
-            "SELECT count(*) FROM members m JOIN teams t USING (namespace) \
-             WHERE m.account = $1 AND m.role = 'owner'",
-        )
-        .bind(owner)
-        .fetch_one(&self.accounts.pool)
-        .await?;
-        if owned >= TEAMS_OWNED {
-            let message = format!("You own {owned} teams, which is as many as one may own");
-            return Err(AccountError::Conflict(message));
-        }
+        // Looked at again in the transaction that makes it: here nothing has to be taken back.
+        may_own_another(&mut *self.accounts.pool.acquire().await?, owner).await?;
         let id = self.accounts.ids.uid().simple().to_string();
         let namespace = format!("t-{}", &id[..12]);
         let record = tenant_namespace(&namespace, "team", Some(&name), None);
@@ -120,6 +111,17 @@ impl Teams {
     ) -> Result<(), AccountError> {
         let now = self.accounts.clock.now().to_string();
         let mut transaction = self.accounts.pool.begin().await?;
+        let standing: Option<(i32,)> = sqlx::query_as(
+            "SELECT 1 FROM accounts WHERE id = $1 AND suspended_at IS NULL \
+             AND deleted_at IS NULL FOR UPDATE",
+        )
+        .bind(owner)
+        .fetch_optional(&mut *transaction)
+        .await?;
+        if standing.is_none() {
+            return Err(AccountError::Unauthorized("the token is not valid".into()));
+        }
+        may_own_another(&mut transaction, owner).await?;
         sqlx::query(
             "INSERT INTO teams (namespace, name, created_by, created_at) \
              VALUES ($1, $2, $3, $4::text::timestamptz)",
@@ -333,6 +335,22 @@ impl Teams {
         let now: Timestamp = self.accounts.clock.now();
         Ok(trail::record(connection, self.accounts.ids.uid(), now, &entry).await?)
     }
+}
+
+/// Refuses who owns as many teams as one may.
+async fn may_own_another(connection: &mut PgConnection, owner: Uuid) -> Result<(), AccountError> {
+    let (owned,): (i64,) = sqlx::query_as(
+        "SELECT count(*) FROM members m JOIN teams t USING (namespace) \
+         WHERE m.account = $1 AND m.role = 'owner'",
+    )
+    .bind(owner)
+    .fetch_one(connection)
+    .await?;
+    if owned < TEAMS_OWNED {
+        return Ok(());
+    }
+    let message = format!("You own {owned} teams, which is as many as one may own");
+    Err(AccountError::Conflict(message))
 }
 
 fn checked(name: &str) -> Result<String, AccountError> {

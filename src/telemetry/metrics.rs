@@ -25,7 +25,7 @@ pub enum Shape {
 }
 
 /// Name, shape and what it says of every metric.
-pub const FAMILIES: [(&str, Shape, &str); 41] = [
+pub const FAMILIES: [(&str, Shape, &str); 42] = [
     ("devpocket_queue_depth", Shape::Gauge, "Records that wait for a reconcile"),
     ("devpocket_reconciles_total", Shape::Counter, "Reconciles by how they ended"),
     ("devpocket_reconcile_seconds", Shape::Seconds, "Time a reconcile took"),
@@ -89,6 +89,11 @@ pub const FAMILIES: [(&str, Shape, &str); 41] = [
         "devpocket_rate_limit_alone_total",
         Shape::CounterFromZero,
         "Times the database did not answer and limits were counted by this process alone",
+    ),
+    (
+        "devpocket_tls_certificate_end_seconds",
+        Shape::Gauge,
+        "When the certificate runs out, in seconds since 1970",
     ),
     (
         "devpocket_tls_reload_failures_total",

@@ -352,6 +352,7 @@ async fn start_node(
         catalogue: Arc::new(Catalogue::builtin().clone()),
         admin_token: Sensitive::new(folder.secret("admin-token", new_token)?),
         seal_key: Sensitive::new(folder.secret("seal-key", new_key)?),
+        seal_key_file: None,
         accounts: accounts(folder, &server)?,
         lost_seal_keys: Vec::new(),
         server,

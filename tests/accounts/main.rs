@@ -5,7 +5,9 @@
 mod support;
 
 mod admins;
+mod alike;
 mod audit;
+mod contract;
 mod devices;
 mod google;
 mod leaving;

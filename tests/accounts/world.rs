@@ -87,6 +87,8 @@ impl World {
         let mut settings = AccountSettings::new(keys);
         settings.registration = Registration::Open;
         settings.cost = CHEAP;
+        // What failures wait for is not what most of these tests are about.
+        settings.failure_step = Duration::ZERO;
         change(&mut settings);
         let first = Replica::start(&database, &settings, SystemClock::new()).await;
         let pool = database.pool().await;

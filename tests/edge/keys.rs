@@ -1,11 +1,12 @@
 //! Sealing keys: said at the start which are missing, and rotated while others write.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use devpocket::access::seal::{Place, Sealer, key_of, new_key};
 use devpocket::cache::{CacheOptions, CachedStore};
 use devpocket::clock::{RandomIds, SystemClock};
-use devpocket::keys::{KeyState, Keys, KeysError};
+use devpocket::keys::{KeyState, Keys, KeysError, STEP_MAX};
 use devpocket::kube::{resealed, sealed_texts};
 use devpocket::mail::{Letter, Outbox};
 use devpocket::store::{PgOptions, PgStore};
@@ -23,10 +24,14 @@ const NAMESPACE: &str = "team-a";
 
 /// A replica, with keys of its own.
 async fn replica(database: &TestDatabase, keys: &str) -> Keys {
+    replica_with(database, Sealer::from_text(keys).unwrap()).await
+}
+
+async fn replica_with(database: &TestDatabase, sealer: Sealer) -> Keys {
     let postgres = Arc::new(PgStore::connect(PgOptions::new(database.options())).await.unwrap());
     let store = CachedStore::open(postgres.clone(), CacheOptions::default()).await.unwrap();
     Keys {
-        sealer: Arc::new(Sealer::from_text(keys).unwrap()),
+        sealer: Arc::new(sealer),
         store: Arc::new(store),
         postgres,
         clock: Arc::new(SystemClock::new()),
@@ -38,6 +43,7 @@ async fn replica(database: &TestDatabase, keys: &str) -> Keys {
 fn actor() -> Actor {
     Actor {
         user: "admin".into(),
+        account: None,
         manager: "kubectl".into(),
         address: None,
         request_id: String::new(),
@@ -180,7 +186,7 @@ async fn a_missing_key_is_said_at_the_start_with_what_it_sealed() {
     let error = other.check(&[]).await.unwrap_err();
     let KeysError::Missing(missing) = &error else { panic!("{error}") };
     assert_eq!(missing.len(), 1);
-    let id = before.sealer.current().to_owned();
+    let id = before.sealer.current();
     for part in [id.as_str(), "2 secrets", "the system secret ca"] {
         assert!(error.to_string().contains(part), "{error}");
     }
@@ -218,6 +224,62 @@ async fn a_rotation_takes_no_fields_from_their_managers() {
     let is = both.postgres.get(&key).await.unwrap().unwrap();
     assert_eq!(is.metadata.managed_fields, was.metadata.managed_fields);
     assert_ne!(is.metadata.resource_version, was.metadata.resource_version);
-    assert!(sealed_texts(&is).all(|text| key_of(text) == Some(both.sealer.current())));
+    assert!(sealed_texts(&is).all(|text| key_of(text) == Some(both.sealer.current().as_str())));
     assert!(resealed(&before.sealer, &is).is_err(), "the old key alone opens it no more");
+}
+
+/// A replica whose keys are in a file of its own, and the file.
+async fn filed(database: &TestDatabase, folder: &Path, name: &str, keys: &str) -> (Keys, PathBuf) {
+    let file = folder.join(name);
+    std::fs::write(&file, keys).unwrap();
+    let sealer = Sealer::from_text(keys).unwrap().kept_in(file.clone());
+    (replica_with(database, sealer).await, file)
+}
+
+#[tokio::test]
+async fn keys_are_rotated_over_two_replicas_and_none_is_restarted() {
+    let database = TestDatabase::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    let (old, new) = (new_key().unwrap(), new_key().unwrap());
+    let (one, first) = filed(&database, folder.path(), "one", &old).await;
+    let (two, second) = filed(&database, folder.path(), "two", &old).await;
+    one.check(&[]).await.unwrap();
+    two.check(&[]).await.unwrap();
+    create(&one, "before", "hunter1").await;
+    other_things(&one).await;
+    assert!(!one.look(&[]).await.unwrap(), "nothing is new");
+
+    // The second replica has looked into its file a moment too early.
+    std::fs::write(&first, format!("{new},{old}")).unwrap();
+    assert!(one.look(&[]).await.unwrap());
+    create(&one, "meanwhile", "hunter2").await;
+    std::fs::write(&second, format!("{new}\n{old}\n")).unwrap();
+    assert_eq!(value(&two, "meanwhile").await, "hunter2", "it looks once more before it gives up");
+    create(&two, "late", "hunter3").await;
+    assert_ne!(two.sealer.current(), one.sealer.current(), "which one seals is decided by a look");
+
+    // As long as something is sealed with the old key it does not go, whoever takes it away.
+    std::fs::write(&first, &new).unwrap();
+    let refused = one.look(&[]).await.unwrap_err();
+    assert!(matches!(&refused, KeysError::Missing(keys) if keys.len() == 1), "{refused}");
+    assert!(refused.to_string().contains("2 secrets"), "{refused}");
+    assert_eq!(value(&one, "before").await, "hunter1");
+    std::fs::write(&first, "half a k").unwrap();
+    assert!(one.look(&[]).await.is_err());
+    assert_eq!(value(&one, "late").await, "hunter3", "the keys in use stay");
+
+    assert!(two.look(&[]).await.unwrap());
+    assert_eq!(two.sealer.current(), one.sealer.current());
+    let step = one.step(&actor(), STEP_MAX, false).await.unwrap();
+    assert_eq!((step.remaining, step.unreadable_count), (0, 0), "{step:?}");
+    for (replica, file) in [(&one, &first), (&two, &second)] {
+        std::fs::write(file, &new).unwrap();
+        assert!(replica.look(&[]).await.unwrap());
+        assert_eq!(replica.sealer.ids().len(), 1);
+        for (name, expected) in
+            [("before", "hunter1"), ("meanwhile", "hunter2"), ("late", "hunter3")]
+        {
+            assert_eq!(value(replica, name).await, expected);
+        }
+    }
 }

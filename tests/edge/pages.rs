@@ -35,7 +35,7 @@ impl Front {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (seen, given) = (calls.clone(), answers.clone());
-        let api = axum::routing::post(move |uri: Uri, headers: HeaderMap, body: Bytes| {
+        let api = axum::routing::any(move |uri: Uri, headers: HeaderMap, body: Bytes| {
             let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
             seen.lock().unwrap().push((uri.path().to_owned(), headers, body));
             let mut given = given.lock().unwrap();
@@ -212,6 +212,16 @@ async fn reset(front: &Front, browser: &Browser) {
     assert!(said(browser).await.contains("differ"));
     assert!(front.called().is_empty(), "nothing was sent");
     browser.fill("again", "Passw0rd-new").await;
+    let weak = json!({"field": "password", "code": "password_strength", "message": "is too easy"});
+    front.answer(422, json!({"detail": "Validation error", "errors": [weak]}));
+    browser.click("button").await;
+    eventually("what is wrong is named as on the page", async || {
+        (said(browser).await == "New password is too easy.").then_some(())
+    })
+    .await;
+    let marked = "return document.querySelector('[name=password]').getAttribute('aria-invalid');";
+    assert_eq!(browser.run(marked).await, "true");
+    front.calls.lock().unwrap().clear();
     browser.click("button").await;
     eventually("it is done", async || said(browser).await.contains("is set").then_some(())).await;
     let body = json!({"token": "c0de-2", "new_password": "Passw0rd-new"});
@@ -244,6 +254,20 @@ async fn invite(front: &Front, browser: &Browser) {
 }
 
 async fn device(front: &Front, browser: &Browser) {
+    signed_in_to_decide(front, browser).await;
+    browser.click("button").await;
+    eventually("it is done", async || said(browser).await.contains("signed in").then_some(()))
+        .await;
+    decided(front, true).await;
+    // The same, and it is somebody else's.
+    signed_in_to_decide(front, browser).await;
+    browser.click("#refuse").await;
+    eventually("it is done", async || said(browser).await.contains("refused").then_some(())).await;
+    decided(front, false).await;
+}
+
+/// Signs in, after a wrong password, and reads what asks.
+async fn signed_in_to_decide(front: &Front, browser: &Browser) {
     open(front, browser, Page::Device, "WXYZ-1234").await;
     browser.fill("username", "ann").await;
     browser.fill("password", "wrong").await;
@@ -252,15 +276,28 @@ async fn device(front: &Front, browser: &Browser) {
     assert!(said(browser).await.contains("Incorrect"));
     browser.fill("password", "Passw0rd-ann").await;
     front.answer(200, json!({"access_token": "acc", "refresh_token": "ref"}));
+    front.answer(200, json!({"client": "<b>devpocket</b>", "address": "192.0.2.7"}));
     browser.click("button").await;
-    eventually("it is done", async || said(browser).await.contains("signed in").then_some(()))
-        .await;
-    let calls = front.calls.lock().unwrap().clone();
+    let lead = eventually("it says what asks", async || {
+        let lead = browser.run("return document.getElementById('lead').textContent;").await;
+        lead.as_str().filter(|lead| lead.contains("asks from 192.0.2.7")).map(str::to_owned)
+    })
+    .await;
+    assert!(lead.contains("<b>devpocket</b>"), "a name is text: {lead}");
+}
+
+/// What was sent, once somebody has decided: nothing before they were told what asks.
+async fn decided(front: &Front, allow: bool) {
+    let calls = eventually("it signs out", async || {
+        let calls = front.calls.lock().unwrap().clone();
+        (calls.len() == 5).then_some(calls)
+    })
+    .await;
     let paths: Vec<&str> = calls.iter().map(|(path, _, _)| path.as_str()).collect();
     let base = "/api/v1/auth";
-    let expected = ["login", "login", "device/answer", "logout"].map(|p| format!("{base}/{p}"));
-    assert_eq!(paths, expected);
-    assert_eq!(calls[2].1["authorization"], "Bearer acc");
-    assert_eq!(calls[2].2, json!({"user_code": "WXYZ-1234", "allow": true}));
-    assert_eq!(calls[3].2, json!({"refresh_token": "ref"}), "no session is left behind");
+    let expected = ["login", "login", "device", "device/answer", "logout"];
+    assert_eq!(paths, expected.map(|p| format!("{base}/{p}")));
+    assert_eq!(calls[3].1["authorization"], "Bearer acc");
+    assert_eq!(calls[3].2, json!({"user_code": "WXYZ-1234", "allow": allow}));
+    assert_eq!(calls[4].2, json!({"refresh_token": "ref"}), "no session is left behind");
 }

@@ -74,6 +74,39 @@ async fn a_renewed_certificate_is_taken_without_dropping_anybody_and_a_broken_on
 }
 
 #[tokio::test]
+async fn one_that_has_run_out_is_served_and_told_where_people_look() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut parameters = rcgen::CertificateParams::new(vec![NAME.to_owned()]).unwrap();
+    parameters.not_after = rcgen::date_time_ymd(2024, 2, 1);
+    let certificate = parameters.self_signed(&key).unwrap();
+    std::fs::write(folder.path().join("tls.key"), key.serialize_pem()).unwrap();
+    std::fs::write(folder.path().join("tls.crt"), certificate.pem()).unwrap();
+    let files =
+        TlsFiles { certificate: folder.path().join("tls.crt"), key: folder.path().join("tls.key") };
+    let tls = FileTls::open(files).unwrap();
+    let world = World::start(Setup { tls: Some(tls), ..Setup::default() }).await;
+    let url = format!("https://{NAME}:{}/health", world.address.port());
+    assert!(trusting(&certificate.pem(), &world).get(&url).send().await.is_err(), "clients see it");
+    // Who looks all the same is told.
+    let careless = Client::builder().no_proxy().timeout(PATIENCE).resolve(NAME, world.address);
+    let careless = careless.tls_danger_accept_invalid_certs(true).build().unwrap();
+    let health = answer(careless.get(&url)).await;
+    assert_eq!((health.code, &health.body["status"]), (200, &"ok".into()), "{health:?}");
+    let told = health.body["warnings"][0].as_str().unwrap();
+    assert!(told.contains("ran out at 2024-02-01T00:00:00Z"), "{told}");
+    // A newer one is taken, and the warning goes.
+    let good = renew(folder.path());
+    eventually("the warning is gone", async || {
+        let health = trusting(&good, &world).get(&url).send().await.ok()?;
+        let health: serde_json::Value = health.json().await.unwrap();
+        health["warnings"].is_null().then_some(())
+    })
+    .await;
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn plain_http_is_told_to_speak_tls() {
     let folder = tempfile::tempdir().unwrap();
     renew(folder.path());

@@ -89,6 +89,7 @@ impl World {
                 proxies: Proxies::read(setup.proxies).unwrap(),
                 limiter,
                 https: setup.https,
+                certificate: setup.tls.clone(),
                 public_url: None,
             },
             keys: None,

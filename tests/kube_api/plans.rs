@@ -22,7 +22,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::world::{Answer, ENVIRONMENTS, World};
+use super::roles;
+use super::world::{Answer, ENVIRONMENTS, World, answer};
 
 const APPLY: &str = "application/apply-patch+yaml";
 
@@ -234,6 +235,51 @@ async fn a_released_machine_leads_back_to_its_environment() {
     world.clock.advance(Duration::from_secs(25 * 60 * 60));
     let late = world.send(Method::POST, &path, &Value::Null).await;
     assert!(late.message().contains("until"), "{late:?}");
+}
+
+/// A released machine of `web` in the namespace `mine`, whose environment approved in advance.
+async fn released_with_consent(world: &World) {
+    let mut spec = environment("vps-10-nvme")["spec"].clone();
+    spec["autoApprove"] = json!({"classes": ["data-risk"]});
+    let now = world.clock.now();
+    let release = Release {
+        uid: Uuid::from_u128(0x0000_4000_8000_0000_0000_0000_0009),
+        namespace: "mine".into(),
+        name: "old".into(),
+        at: now,
+        until: now + SignedDuration::from_hours(24),
+        reclaim: Reclaim::Pool,
+        spec,
+    };
+    let machine = Machine {
+        metadata: ObjectMeta::named("", "m-9"),
+        spec: MachineSpec { managed: true, release: Some(release), ..MachineSpec::default() },
+        status: MachineStatus::default(),
+    };
+    system(world).create(&machine).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_may_not_approve_brings_it_back_without_consent_in_advance() {
+    let world = roles::world().await;
+    released_with_consent(&world).await;
+    let path = "/kube/apis/devpocket.dev/v1alpha1/namespaces/mine/environments/old";
+    let undelete = async |token: &str| {
+        let request = world.request(Method::POST, &format!("{path}/undelete"));
+        answer(request.bearer_auth(token)).await
+    };
+    let refused = undelete(roles::VIEWER).await;
+    assert_eq!(refused.code, 403, "{refused:?}");
+    let back = undelete(roles::EDITOR).await;
+    assert_eq!(back.code, 201, "{back:?}");
+    assert!(back.body["spec"]["autoApprove"].is_null(), "{back:?}");
+    let told = back.headers["warning"].to_str().unwrap();
+    assert!(told.contains("spec.autoApprove") && told.contains("owner"), "{told}");
+    assert_eq!(world.send(Method::DELETE, path, &Value::Null).await.code, 200);
+    let whole = undelete(roles::OWNER).await;
+    assert_eq!(whole.code, 201, "{whole:?}");
+    assert_eq!(whole.body["spec"]["autoApprove"]["classes"][0], "data-risk");
+    assert!(!whole.headers.contains_key("warning"), "{whole:?}");
 }
 
 #[tokio::test]

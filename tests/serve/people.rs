@@ -114,3 +114,101 @@ async fn a_token_that_has_run_out_is_renewed_by_itself_and_by_many_at_once() {
     let nobody = ann.types(&["login", &serve.url]).await;
     assert_eq!((nobody.code, nobody.err.contains("--device")), (2, true), "{}", nobody.err);
 }
+
+/// What stdout of a call says, in one line.
+fn said(ended: &Ended) -> String {
+    ended.out.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[tokio::test]
+async fn a_team_is_made_and_ended_from_the_command_line_and_rehearsed_before() {
+    let (world, _database, serve) = served().await;
+    let admin = person(&world, "admin");
+    admin.done(&["login", &serve.url, "--token-file", "admin-token"]).await;
+    for name in ["ann", "bob"] {
+        let email = format!("{name}@example.com");
+        admin.done(&["admin", "create", name, &email, "--password-file", "password"]).await;
+        let sign_in = ["login", &serve.url, "--username", name, "--password-file", "password"];
+        person(&world, name).done(&sign_in).await;
+    }
+    let (ann, bob) = (person(&world, "ann"), person(&world, "bob"));
+    let yours = said(&ann.types(&["status"]).await);
+    assert!(
+        yours.contains("ann, no tier: nothing may be spent until an admin gives one"),
+        "{yours}"
+    );
+    assert!(yours.contains("simulated") && yours.contains("0 environments"), "{yours}");
+
+    let dry = ann.types(&["team", "create", "platform", "--dry-run"]).await;
+    assert_eq!(said(&dry), "would make team platform, with you as its owner", "{}", dry.err);
+    assert!(dry.err.contains("Nothing was changed"), "{}", dry.err);
+    assert!(ann.types(&["team", "list"]).await.err.contains("You belong to no team"));
+    ann.done(&["team", "create", "platform"]).await;
+    let link = ann.done(&["team", "invite", "--role", "viewer", "-n", "platform"]).await;
+    let dry = bob.types(&["team", "join", link.trim(), "--dry-run"]).await;
+    assert_eq!(said(&dry), "would join platform as viewer, invited by ann", "{}", dry.err);
+    assert!(bob.done(&["team", "join", link.trim()]).await.contains("you belong to platform"));
+    let yours = said(&bob.types(&["status"]).await);
+    assert!(yours.contains("platform: viewer, no tier (t-"), "{yours}");
+
+    for (call, expected) in [
+        (["role", "bob", "editor"].as_slice(), "would make bob editor of platform; now: viewer"),
+        (&["remove", "bob"], "would take bob, viewer, out of platform"),
+        (&["leave"], "would leave platform"),
+        (&["delete"], "would end team platform; its secrets go with it, for good"),
+    ] {
+        let all = [&["team"], call, &["-n", "platform", "--dry-run"]].concat();
+        let dry = ann.types(&all).await;
+        assert_eq!((dry.code, said(&dry).as_str()), (0, expected), "{}", dry.err);
+    }
+    let nobody = ann.types(&["team", "remove", "eve", "-n", "platform", "--dry-run"]).await;
+    assert_eq!((nobody.code, nobody.err.contains("eve")), (1, true), "{}", nobody.err);
+    let members = ann.done(&["team", "members", "-n", "platform"]).await;
+    assert!(members.contains("ann") && members.contains("bob"), "nobody left: {members}");
+
+    for (call, expected) in [
+        (
+            ["suspend", "bob"].as_slice(),
+            "would end every session and token of bob and keep them out",
+        ),
+        (
+            &["set-tier", "bob", "none"],
+            "would let bob spend nothing more; now: nothing may be spent",
+        ),
+        (&["reset-link", "bob"], "would make a link that sets a new password of bob"),
+        (&["create", "eve", "eve@example.com"], "would make an account eve for eve@example.com"),
+    ] {
+        let all = [&["admin"], call, &["--dry-run"]].concat();
+        let dry = admin.types(&all).await;
+        assert!(dry.code == 0 && said(&dry).starts_with(expected), "{} {}", dry.out, dry.err);
+    }
+    let unknown = admin.types(&["admin", "set-tier", "bob", "gold", "--dry-run"]).await;
+    assert_eq!((unknown.code, unknown.err.contains("gold")), (2, true), "{}", unknown.err);
+    let token = ann.types(&["token", "create", "ci", "--expires", "90d", "--dry-run"]).await;
+    assert_eq!(said(&token), "would make token ci for everything, for 90 d", "{}", token.err);
+    assert!(ann.types(&["token", "list"]).await.err.contains("There is no token"));
+}
+
+#[tokio::test]
+async fn a_default_tier_that_is_not_there_stops_the_start_and_names_those_there_are() {
+    let (mut world, _database, mut serve) = served().await;
+    let admin = person(&world, "admin");
+    admin.done(&["login", &serve.url, "--token-file", "admin-token"]).await;
+    let tier =
+        "apiVersion: devpocket.dev/v1alpha1\nkind: Tier\nmetadata: {name: starter}\nspec: {}\n";
+    fs::write(world.path().join("tier.yaml"), tier).unwrap();
+    admin.done(&["apply", "-f", "tier.yaml", "--yes"]).await;
+    serve.process.terminate().await;
+    drop(admin);
+    world.set("DEFAULT_TIER", "starer");
+    let refused = world.call(&["serve"]).await;
+    assert_eq!(refused.code, 2, "{}", refused.err);
+    for part in [
+        "error[unknown-tier]: DEFAULT_TIER is \"starer\"; there are starter",
+        "nothing was started",
+    ] {
+        assert!(refused.err.contains(part), "{part} is not in {}", refused.err);
+    }
+    world.set("DEFAULT_TIER", "starter");
+    world.serve().await;
+}

@@ -3,7 +3,8 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::world::{SEAL_KEY, World};
+use crate::process::eventually;
+use crate::world::{SEAL_KEY, Serve, World};
 
 const NEW_KEY: &str = "decade00decade01decade02decade03decade04decade05decade06decade07";
 const SECRETS: &str = "/kube/api/v1/namespaces/main/secrets";
@@ -42,6 +43,44 @@ async fn a_key_is_replaced_step_by_step_and_its_absence_is_said_before_anything_
     let serve = world.serve().await;
     let (code, read) = serve.get(&format!("{SECRETS}/db")).await;
     assert_eq!((code, &read["data"]["pw"]), (200, &json!("aHVudGVyMg==")), "{read}");
+}
+
+/// Waits until a server has said that it goes on with so many keys beside the one that seals.
+async fn taken(serve: &Serve, others: u64) {
+    eventually("the keys of the file are taken", async || {
+        let entries = serve.process.entries().into_iter();
+        let mut taken = entries.filter(|entry| entry["others"].is_u64());
+        taken.next_back().filter(|last| last["others"] == others)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn keys_in_a_file_are_replaced_on_two_servers_without_a_restart() {
+    let (mut world, _database) = World::empty().await;
+    let file = world.path().join("seal-keys");
+    std::fs::write(&file, SEAL_KEY).unwrap();
+    world.variables.remove("DEVPOCKET_SEAL_KEY");
+    world.set("DEVPOCKET_SEAL_KEY_FILE", file.display().to_string());
+    let one = world.leading().await;
+    let two = world.serve().await;
+    let secret = json!({"metadata": {"name": "db"}, "stringData": {"pw": "hunter2"}});
+    assert_eq!(one.send(Method::POST, SECRETS, Some(&secret)).await.0, 201);
+
+    std::fs::write(&file, format!("{NEW_KEY}\n{SEAL_KEY}\n")).unwrap();
+    // One is told to look, the other looks by itself.
+    one.process.signal("-HUP");
+    taken(&one, 1).await;
+    taken(&two, 1).await;
+    let rotated = one.devpocket(&world, &["keys", "rotate"]).await;
+    assert_eq!(rotated.code, 0, "{}", rotated.err);
+    std::fs::write(&file, NEW_KEY).unwrap();
+    for serve in [&one, &two] {
+        serve.process.signal("-HUP");
+        taken(serve, 0).await;
+        let (code, read) = serve.get(&format!("{SECRETS}/db")).await;
+        assert_eq!((code, &read["data"]["pw"]), (200, &json!("aHVudGVyMg==")), "{read}");
+    }
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use devpocket_specs::plan::{RiskClass, StandstillKind, Step};
 use jiff::ToSpan;
 use serde_json::json;
 
-use super::consent::{Implied, identify};
+use super::consent::{Implied, approval, identify};
 use super::decision::{EventDraft, RecordWrite};
 use super::draft::{Draft, Pending};
 use super::names;
@@ -117,6 +117,15 @@ fn label(world: &World<'_>, meta: &mut ObjectMeta) {
     ] {
         meta.labels.insert(label.to_owned(), value);
     }
+    counts_for(meta, environment.labels.get(metadata::DECLARED_BY).cloned());
+}
+
+/// Writes down whose purchases it counts among.
+fn counts_for(meta: &mut ObjectMeta, account: Option<String>) {
+    match account {
+        Some(account) => meta.labels.insert(metadata::DECLARED_BY.to_owned(), account),
+        None => meta.labels.remove(metadata::DECLARED_BY),
+    };
 }
 
 /// What the machine is called in plans: Contabo's name of it, if it has one.
@@ -291,7 +300,12 @@ fn buy(draft: &mut Draft<'_, '_>, need: Need<'_>, wanted: &Wanted<'_>) {
     if !of.is_empty() {
         step.summary = format!("{} instead of {of}", step.summary);
     }
-    let machine = ordered(world, wanted.order(world, &price, &cause));
+    let mut machine = ordered(world, wanted.order(world, &price, &cause));
+    if let Need::Instead { .. } = need {
+        // Nobody declared this one: it counts for whoever approves it.
+        let account = approval(world, &fingerprint).and_then(|approval| approval.account);
+        counts_for(&mut machine.metadata, account.map(|account| account.to_string()));
+    }
     step.machine = machine.metadata.name.clone();
     step.fingerprint = Some(fingerprint);
     let mut purchase = intent::planned(&machine, Verb::Purchase, step.summary.clone(), []);

@@ -39,8 +39,8 @@ use devpocket_specs::plan::{Hold, StandstillKind};
 pub use account::{SIGHT_LIMIT, account_hold, sight_hold};
 pub use deletions::{DELETIONS_FLOOR, DELETIONS_PERCENT, may_release};
 pub use ledger::{Ledger, by_age};
-pub use purchases::committed_this_month;
-pub use tenants::{Tenancy, Tenants, Wish, may_have};
+pub use purchases::{committed_this_month, next_month};
+pub use tenants::{Tenancy, Tenants, Wish, counts_for, may_have, spent_this_month};
 pub use trust::{Trust, VANISHED_FLOOR, VANISHED_PERCENT, trust};
 
 /// Most operations issued for one machine in any hour. A machine that needs more is not helped by

@@ -197,7 +197,8 @@ fn day(at: Timestamp) -> Date {
     at.to_zoned(TimeZone::UTC).date()
 }
 
-pub(super) fn next_month(now: Timestamp) -> Option<Timestamp> {
+/// When the next calendar month (UTC) begins.
+pub fn next_month(now: Timestamp) -> Option<Timestamp> {
     let first = day(now).last_of_month().tomorrow().ok()?;
     Some(first.to_zoned(TimeZone::UTC).ok()?.timestamp())
 }

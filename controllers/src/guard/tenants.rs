@@ -5,12 +5,17 @@
 //!   namespace holds, and those being bought for it. A machine that was released counts no more,
 //!   though it can still be taken back; taking it back counts it again.
 //! - Purchases count by the month, also those whose environment was deleted since. Creating and
-//!   deleting in a loop buys no more than the tier says.
+//!   deleting in a loop buys no more than the tier says. They count twice: for the namespace, and
+//!   for the person who declared it (or approved it, where it replaces something), in whichever
+//!   namespace that was. So a team buys no more than its tier says, and neither does somebody who
+//!   belongs to several.
 //! - A namespace made for an account or a team has the tier that its label names, and may spend
 //!   nothing without one. A namespace somebody made by hand has no limits but the installation's.
 //!
 //! # Assumptions
-//! The labels are an admin's to write: no role in a namespace reaches its own record.
+//! The labels are an admin's to write: no role in a namespace reaches its own record. Who declared an
+//! environment is the server's to write (`specs::admit`). It says nobody for admins and tokens of the
+//! configuration, who could give themselves any tier: what they declare counts for the namespace.
 
 use std::sync::Arc;
 
@@ -21,6 +26,7 @@ use devpocket_specs::namespace::Namespace;
 use devpocket_specs::operation::{Operation, Verb};
 use devpocket_specs::plan::{Hold, StandstillKind};
 use devpocket_specs::tier::Tier;
+use jiff::Timestamp;
 
 use super::ledger::counts_before;
 use super::purchases::{counts, in_month, next_month, wanted_by};
@@ -157,6 +163,10 @@ fn machines(count: usize) -> String {
     if count == 1 { "1 machine".into() } else { format!("{count} machines") }
 }
 
+fn were(count: usize) -> String {
+    if count == 1 { "1 was".into() } else { format!("{count} were") }
+}
+
 /// The machines of a namespace that are paid for, or will be before this operation.
 fn paid_for<'a>(
     world: &GuardWorld<'a>,
@@ -190,21 +200,30 @@ fn paid_for<'a>(
         .collect()
 }
 
-/// What was bought for a namespace this month, before this operation.
+/// What was bought this month by anybody, before this operation.
 fn bought<'a>(
     world: &GuardWorld<'a>,
     operation: &'a Operation,
-    namespace: &'a str,
 ) -> impl Iterator<Item = &'a Operation> {
     let now = world.now;
-    let of = move |other: &&Operation| {
-        let environment = other.spec.environment.as_ref();
-        environment.is_some_and(|environment| environment.namespace == namespace)
-            && counts(other)
-            && in_month(now, other)
-            && counts_before(other, operation)
-    };
+    let of =
+        move |other: &&Operation| spent_this_month(now, other) && counts_before(other, operation);
     world.ledger.purchases.iter().map(Arc::as_ref).filter(of)
+}
+
+/// Whether it is a purchase that counts in the month that is: it spends, spent or may have spent.
+pub fn spent_this_month(now: Timestamp, operation: &Operation) -> bool {
+    operation.spec.verb == Verb::Purchase && counts(operation) && in_month(now, operation)
+}
+
+fn is_for(operation: &Operation, namespace: &str) -> bool {
+    let environment = operation.spec.environment.as_ref();
+    environment.is_some_and(|environment| environment.namespace == namespace)
+}
+
+/// Id of the account a purchase counts for, if it counts for one.
+pub fn counts_for(operation: &Operation) -> Option<&str> {
+    operation.metadata.labels.get(names::DECLARED_BY).map(String::as_str)
 }
 
 fn purchases(
@@ -214,24 +233,36 @@ fn purchases(
     tier: &Tier,
 ) -> Result<(), Hold> {
     let Some(most) = tier.spec.max_purchases_per_month else { return Ok(()) };
-    let count = bought(world, operation, namespace).count();
-    if count < most as usize {
-        return Ok(());
+    let here = bought(world, operation).filter(|other| is_for(other, namespace)).count();
+    if here >= most as usize {
+        let so_far = format!("{} bought for {namespace}", were(here));
+        return Err(bought_enough(world, operation, tier, &so_far));
     }
+    let Some(account) = counts_for(operation) else { return Ok(()) };
+    let mine = bought(world, operation).filter(|other| counts_for(other) == Some(account)).count();
+    if mine >= most as usize {
+        let so_far = format!("{} bought by who declared it, over all namespaces,", were(mine));
+        return Err(bought_enough(world, operation, tier, &so_far));
+    }
+    Ok(())
+}
+
+/// The hold of a purchase for which `so_far` is reason enough to wait for the next month.
+fn bought_enough(world: &GuardWorld<'_>, operation: &Operation, tier: &Tier, so_far: &str) -> Hold {
     let until = next_month(world.now);
     let when = until.map_or_else(String::new, |at| format!(". It goes on at {at}"));
-    Err(Hold {
+    let most = tier.spec.max_purchases_per_month.unwrap_or_default();
+    Hold {
         kind: StandstillKind::Held,
         code: codes::PURCHASE_LIMIT.into(),
         message: format!(
-            "{} waits: tier {} buys at most {} a month, and {count} were bought for {namespace} \
-             this month{when}",
+            "{} waits: tier {} buys at most {} a month, and {so_far} this month{when}",
             wanted_by(operation),
             tier.metadata.name,
             machines(most as usize),
         ),
         until,
-    })
+    }
 }
 
 /// The month's purchases, and a month of each machine that was there before.
@@ -252,7 +283,8 @@ fn budget(
     let Some(cost) = wish.cost else {
         return held("it is not known what it costs".into());
     };
-    let bought: Vec<&Operation> = bought(world, operation, namespace).collect();
+    let bought: Vec<&Operation> =
+        bought(world, operation).filter(|other| is_for(other, namespace)).collect();
     let older = paid.iter().filter(|machine| {
         !bought.iter().any(|operation| operation.spec.machine == machine.metadata.name)
     });

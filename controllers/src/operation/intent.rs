@@ -25,6 +25,10 @@ pub fn planned<'a>(
     let mut metadata = ObjectMeta::named("", next_name(name, verb.word(), metas));
     let environment = environment_of(machine);
     metadata.labels = labels(name, verb, environment.as_ref());
+    let counts_for = machine.metadata.labels.get(names::DECLARED_BY);
+    if let Some(account) = counts_for.filter(|_| verb == Verb::Purchase) {
+        metadata.labels.insert(names::DECLARED_BY.to_owned(), account.clone());
+    }
     Operation {
         metadata,
         spec: OperationSpec {

@@ -3,15 +3,18 @@
 use std::time::Duration;
 
 use devpocket_controllers::sim::contabo::{Failure, Fault, FaultKind, OperationName, Target};
-use devpocket_controllers::sim::world::{NAMESPACE, Options, World};
-use devpocket_specs::environment::Reclaim;
+use devpocket_controllers::sim::world::{NAMESPACE, Options, SIZE, World};
+use devpocket_specs::admit::Preconditions;
+use devpocket_specs::environment::{Environment, EnvironmentSpec, EnvironmentStatus, Reclaim};
 use devpocket_specs::installation::UnknownPurchase;
 use devpocket_specs::kind::Kind;
 use devpocket_specs::metadata::{ObjectMeta, names};
 use devpocket_specs::namespace::Namespace;
-use devpocket_specs::object::Key;
-use devpocket_specs::operation::Verb;
+use devpocket_specs::object::{Key, Resource as _};
+use devpocket_specs::operation::{Operation, Verb};
 use devpocket_specs::tier::{Tier, TierSpec, TierStatus};
+
+use uuid::Uuid;
 
 use crate::{HOUR, MINUTE};
 
@@ -75,6 +78,87 @@ async fn one_more_than_the_tier_allows_waits_until_one_is_deleted() {
     world.delete(has).await;
     assert!(world.until(2 * HOUR, |w| waits.iter().any(|name| w.is_ready(name))).await);
     assert_eq!(world.purchases(), 3);
+}
+
+/// A second namespace, with the same tier as the first.
+const OTHER: &str = "second-team";
+
+/// One person, a namespace of their own and a team: what a tier buys is counted over both.
+#[tokio::test(start_paused = true)]
+async fn a_loop_over_two_namespaces_of_one_person_buys_no_more_than_one_tier_says() {
+    for seed in 1..=SEEDS {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let policy = UnknownPurchase::Proceed;
+        let mut world =
+            World::started(Options { seed, unknown_purchase: policy, ..Options::default() });
+        let most = 2;
+        let tier = TierSpec { max_purchases_per_month: Some(most), ..TierSpec::default() };
+        limit(&world, tier).await;
+        let mut team: Namespace = world
+            .client("admin")
+            .get(&Key::cluster(Kind::Namespace, NAMESPACE))
+            .await
+            .unwrap()
+            .unwrap();
+        team.metadata = ObjectMeta { labels: team.metadata.labels, ..ObjectMeta::named("", OTHER) };
+        world.client("admin").create(&team).await.unwrap();
+        let ann = world.client_of("ann", Some(Uuid::from_u128(1)));
+        for turn in 0..10 {
+            let place = if rng.bool() { NAMESPACE } else { OTHER };
+            let mut declared = environment(place, &format!("loop-{turn}"));
+            if rng.bool() {
+                declared.spec.reclaim = Reclaim::CancelAtTermEnd;
+            }
+            ann.create(&declared).await.unwrap();
+            if rng.u8(..3) == 0 {
+                let on = Target::One(OperationName::CreateInstance);
+                let how = Failure::Status(500);
+                let kind =
+                    if rng.bool() { FaultKind::Lose { how } } else { FaultKind::Fail { how } };
+                world.fault(Fault::once(on, kind));
+            }
+            world.pass(Duration::from_secs(rng.u64(1..1_800))).await;
+            if rng.u8(..4) > 0 {
+                ann.delete(&declared.key(), Preconditions::default()).await.unwrap();
+            }
+            world.pass(Duration::from_secs(rng.u64(1..600))).await;
+            assert!(world.purchases() <= most as usize, "seed {seed}: {}", world.purchases());
+        }
+        world.pass(2 * HOUR).await;
+        assert!(world.purchases() <= most as usize, "seed {seed}: {}", world.purchases());
+        assert!(world.purchases() > 0, "seed {seed}: nothing was tried");
+        // Somebody else of the same team is not kept from it.
+        let bob = world.client_of("bob", Some(Uuid::from_u128(2)));
+        let before = purchases_in(&world, OTHER);
+        if before < most as usize {
+            bob.create(&environment(OTHER, "bobs")).await.unwrap();
+            let has = |w: &World| {
+                w.environment("bobs").is_some_and(|found| found.status.machine.is_some())
+            };
+            assert!(world.until(4 * HOUR, has).await, "seed {seed}");
+        }
+    }
+}
+
+fn purchases_in(world: &World, place: &str) -> usize {
+    let purchases = world.operations(Verb::Purchase);
+    let there = |operation: &&Operation| {
+        operation.spec.environment.as_ref().is_some_and(|at| at.namespace == place)
+    };
+    purchases.iter().filter(there).count()
+}
+
+fn environment(place: &str, name: &str) -> Environment {
+    Environment {
+        metadata: ObjectMeta::named(place, name),
+        spec: EnvironmentSpec {
+            size: SIZE.to_owned(),
+            region: "EU".to_owned(),
+            contract_months: 1,
+            ..EnvironmentSpec::default()
+        },
+        status: EnvironmentStatus::default(),
+    }
 }
 
 /// Somebody creates and deletes as fast as they can, for a month, on bad days.

@@ -13,6 +13,7 @@ use crate::environment::{Approval, EnvironmentStatus};
 use crate::installation::InstallationStatus;
 use crate::kind::{GROUP, Kind};
 use crate::machine::{Machine, MachineState};
+use crate::metadata::names::DECLARED_BY;
 use crate::object::Object;
 use crate::operation::{Operation, OperationPhase, OperationStatus};
 use crate::schema::join;
@@ -33,6 +34,22 @@ fn decided_by_people(kind: Kind) -> &'static [&'static str] {
         Kind::Operation => &["phase", "resolution", "instanceId", "endedAt", "message", "held"],
         _ => &[],
     }
+}
+
+/// Who declared an environment is written by the server, whatever a document says: purchases are
+/// counted by it. It stays who it was, also when others edit.
+pub(super) fn declare(object: &mut Object, old: Option<&Object>, actor: &Actor) {
+    if object.kind != Kind::Environment || actor.is_system() {
+        return;
+    }
+    let who = match old {
+        Some(old) => old.metadata.labels.get(DECLARED_BY).cloned(),
+        None => actor.account.map(|account| account.to_string()),
+    };
+    match who {
+        Some(who) => object.metadata.labels.insert(DECLARED_BY.to_owned(), who),
+        None => object.metadata.labels.remove(DECLARED_BY),
+    };
 }
 
 pub(super) fn may_create(object: &Object, actor: &Actor) -> Result<(), Status> {
@@ -170,7 +187,8 @@ fn others_approvals(old: &Object, new: &Object, actor: &Actor) -> Vec<Cause> {
     let before = read(old);
     let after = read(new);
     let added = after.iter().enumerate().filter(|(_, approval)| !before.contains(approval));
-    let foreign = added.filter(|(_, approval)| approval.by != actor.user);
+    let own = |approval: &Approval| approval.by == actor.user && approval.account == actor.account;
+    let foreign = added.filter(|(_, approval)| !own(approval));
     let fault = |(index, approval): (usize, &Approval)| {
         let message = format!("is {:?}; approvals are given in one's own name", approval.by);
         Fault::forbidden(format!("status.approvals[{index}].by"), message).code("ownership").cause()

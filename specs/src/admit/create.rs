@@ -45,6 +45,7 @@ fn make(
     }
     let mut draft = Draft::read(kind, &document)?;
     identify(&mut draft.object, context);
+    authority::declare(&mut draft.object, None, context.actor);
     draft.complete(None, context);
     authority::may_create(&draft.object, context.actor)?;
     draft.judge(None, context);

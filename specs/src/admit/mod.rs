@@ -52,6 +52,10 @@ pub use references::{Reference, references};
 pub struct Actor {
     /// Account or component, such as `admin` or `system:controllers`.
     pub user: String,
+    /// Id of the account whose purchases are counted; none for components, admins and tokens of the
+    /// configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<Uuid>,
     /// Field manager, such as `devpocket-cli` or `environment-controller`.
     pub manager: String,
     /// Peer address, for writes that came over a socket.
@@ -66,6 +70,7 @@ impl Actor {
     pub fn system(component: &str) -> Actor {
         Actor {
             user: "system:devpocket".into(),
+            account: None,
             manager: component.into(),
             address: None,
             request_id: String::new(),

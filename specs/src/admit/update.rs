@@ -178,6 +178,7 @@ fn write_status(old: &Object, object: &mut Object, context: &Context<'_>) -> Res
 fn write_main(old: &Object, draft: &mut Draft, context: &Context<'_>) -> Result<(), Status> {
     let faults = keep_identity(old, &mut draft.object);
     draft.add(faults);
+    authority::declare(&mut draft.object, Some(old), context.actor);
     draft.complete(Some(old), context);
     let object = &mut draft.object;
     if object.kind.info().has_status {

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::condition::Condition;
 use crate::install::InstallStatus;
@@ -107,6 +108,11 @@ pub struct Approval {
     /// Fingerprints of the approved steps.
     pub fingerprints: Vec<String>,
     pub by: String,
+    /// Id of the account whose purchases these count among; none for admins and tokens of the
+    /// configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "uuid"))]
+    pub account: Option<Uuid>,
     pub at: Timestamp,
     /// 24 h after `at` unless said otherwise.
     pub expires: Timestamp,

@@ -1,5 +1,7 @@
 //! `devpocket admin`: other people's accounts.
 
+mod dry;
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -10,6 +12,7 @@ use crate::cli::api::Api;
 use crate::cli::error::{Outcome, Report, exit};
 use crate::cli::output::{Cell, Format, Ink, Table};
 use crate::cli::password;
+use crate::cli::rehearsal::{DryRun, would};
 use crate::cli::session::Session;
 
 const PATH: &str = "/admin/accounts";
@@ -42,6 +45,8 @@ enum What {
         /// File that holds a first password; - reads a line from stdin
         #[arg(long, value_name = "FILE")]
         password_file: Option<PathBuf>,
+        #[command(flatten)]
+        dry: DryRun,
     },
     /// List accounts
     #[command(before_help = "Example:\n  devpocket admin list ann")]
@@ -55,12 +60,16 @@ enum What {
     Verify {
         /// User name or e-mail address
         name: String,
+        #[command(flatten)]
+        dry: DryRun,
     },
     /// Make a link that sets a new password, to hand over
     #[command(before_help = "Example:\n  devpocket admin reset-link ann")]
     ResetLink {
         /// User name or e-mail address
         name: String,
+        #[command(flatten)]
+        dry: DryRun,
     },
     /// Say what somebody may spend
     #[command(before_help = "Example:\n  devpocket admin set-tier ann starter")]
@@ -69,6 +78,8 @@ enum What {
         name: String,
         /// Name of a tier, or none
         tier: String,
+        #[command(flatten)]
+        dry: DryRun,
     },
     /// Keep somebody out; their machines go on
     #[command(before_help = "Example:\n  devpocket admin suspend ann")]
@@ -78,15 +89,33 @@ enum What {
         /// Let them in again
         #[arg(long)]
         lift: bool,
+        #[command(flatten)]
+        dry: DryRun,
     },
+}
+
+impl What {
+    fn is_rehearsed(&self) -> bool {
+        match self {
+            What::List { .. } => false,
+            What::Create { dry, .. }
+            | What::Verify { dry, .. }
+            | What::ResetLink { dry, .. }
+            | What::SetTier { dry, .. }
+            | What::Suspend { dry, .. } => dry.dry_run,
+        }
+    }
 }
 
 pub async fn run(session: &Session, args: AdminArgs) -> Outcome {
     let api = session.api()?;
+    if args.what.is_rehearsed() {
+        return would(session, &dry::rehearse(session, &api, &args.what).await?);
+    }
     let at = |name: &str, action: &str| format!("{PATH}/{}/{action}", encoded(name));
     match args.what {
         What::List { holds } => list(session, &api, &holds).await?,
-        What::Create { username, email, tier, admin, password_file } => {
+        What::Create { username, email, tier, admin, password_file, .. } => {
             let password = password_file.map(|file| password::from_file(&file, "--password-file"));
             let body = json!({
                 "username": username, "email": email, "tier": tier, "admin": admin,
@@ -97,24 +126,24 @@ pub async fn run(session: &Session, args: AdminArgs) -> Outcome {
             tell(session, &made, &words);
             show_link(session, &made["reset_link"]);
         }
-        What::Verify { name } => {
+        What::Verify { name, .. } => {
             let user = ask(session, &api, &at(&name, "verify"), &json!({})).await?;
             tell(session, &user, &format!("{} is verified.", text(&user["email"])));
         }
-        What::ResetLink { name } => {
+        What::ResetLink { name, .. } => {
             let made = ask(session, &api, &at(&name, "reset-link"), &json!({})).await?;
             match session.output.format.is_document() {
                 true => session.output.document(&made),
                 false => show_link(session, &made["reset_link"]),
             }
         }
-        What::SetTier { name, tier } => {
+        What::SetTier { name, tier, .. } => {
             let tier = Some(tier).filter(|tier| tier != "none");
             let body = json!({"tier": tier});
             let user = ask(session, &api, &at(&name, "tier"), &body).await?;
             tell(session, &user, &format!("{}: {}.", text(&user["username"]), spends(&user)));
         }
-        What::Suspend { name, lift } => {
+        What::Suspend { name, lift, .. } => {
             let body = json!({"suspended": !lift});
             let user = ask(session, &api, &at(&name, "suspend"), &body).await?;
             let name = text(&user["username"]);

@@ -42,6 +42,17 @@ pub fn not_served(error: &ServeError) -> Report {
         ServeError::Node(NodeError::Keys(error @ KeysError::Missing(missing))) => {
             seal_key_missing(error, missing).into()
         }
+        ServeError::Node(error @ NodeError::DefaultTier { known, .. }) => {
+            let first = known.first().map_or("", String::as_str);
+            Failure::new("unknown-tier", error.to_string())
+                .exit(exit::INVALID)
+                .at("DEFAULT_TIER, --default-tier")
+                .because("new accounts would get a tier that allows nothing")
+                .so_far(NOTHING)
+                .attempt(format!("devpocket serve --default-tier {first}"), "one there is")
+                .attempt("devpocket apply -f tier.yaml", "makes another, on a server without it")
+                .into()
+        }
         other => Failure::new("serve", other.to_string()).so_far(NOTHING).into(),
     }
 }

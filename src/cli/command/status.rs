@@ -1,4 +1,7 @@
-//! `devpocket status`: one screen about the server, the account and what waits for a person.
+//! `devpocket status`: one screen about the server, the account and what waits for a person. Who is no
+//! admin sees what is theirs.
+
+mod yours;
 
 use clap::Args;
 use devpocket_specs::condition::{self, ConditionStatus};
@@ -26,7 +29,8 @@ const LEASE: &str = "controllers";
 /// Most lines of one list.
 const LINES: usize = 10;
 
-/// Show the server, its leader, Contabo, the budget, drift, and what waits for a person.
+/// Show the server, its leader, Contabo, the budget, drift, and what waits for a person; or, to who is
+/// no admin, what is theirs.
 #[derive(Args, Debug)]
 #[command(before_help = "Example:\n  devpocket status")]
 pub struct StatusArgs {}
@@ -44,21 +48,21 @@ struct Seen {
 
 pub async fn run(session: &Session, _: StatusArgs) -> Outcome {
     let api = session.api()?;
-    let seen = look(session, &api).await?;
+    let seen = match look(session, &api).await? {
+        Sight::Everything(seen) => *seen,
+        Sight::Yours(yours) => return yours.show(session, &api),
+    };
     if session.output.format.is_document() {
         session.output.document(&document(session, &api, &seen));
         return Ok(exit::DONE);
     }
-    let style = session.output.out;
-    let version = seen.health["version"].as_str().unwrap_or("unknown");
-    let server = style.paint(Ink::Bold, api.server());
-    field(session, "Server", &format!("{server}  DevPocket {version}{}", checks(&seen.health)));
+    server(session, &api, &seen.health);
     field(session, "Leader", &leader(session, &seen));
     for (label, text) in account(session, &seen) {
         field(session, label, &text);
     }
     field(session, "Objects", &objects(&seen));
-    list(session, "Drift", drift(&seen));
+    list(session, "Drift", drift(&seen.environments, seen.now));
     list(session, "Waits", waiting(&seen));
     if let Some(installation) = &seen.installation {
         list(session, "Differs", installation.status.differences.clone());
@@ -66,18 +70,42 @@ pub async fn run(session: &Session, _: StatusArgs) -> Outcome {
     Ok(exit::DONE)
 }
 
-async fn look(session: &Session, api: &Api) -> Result<Seen, Report> {
+/// How much somebody may see.
+enum Sight {
+    Everything(Box<Seen>),
+    Yours(yours::Yours),
+}
+
+async fn look(session: &Session, api: &Api) -> Result<Sight, Report> {
     let failed = |error| session.report(&error);
     let health = api.health().await.map_err(failed)?;
-    Ok(Seen {
+    let machines = match api.all::<Machine>("").await {
+        Err(error) if error.is_forbidden() => {
+            return Ok(Sight::Yours(yours::look(session, api, health).await?));
+        }
+        machines => machines.map_err(failed)?,
+    };
+    Ok(Sight::Everything(Box::new(Seen {
         installation: session.installation(api).await?,
         lease: api.find::<Lease>(SYSTEM, LEASE).await.map_err(failed)?,
         environments: api.all("").await.map_err(failed)?,
-        machines: api.all("").await.map_err(failed)?,
+        machines,
         operations: api.all("").await.map_err(failed)?,
         health,
         now: session.now(),
-    })
+    })))
+}
+
+/// The server, and what it says of itself.
+fn server(session: &Session, api: &Api, health: &Value) {
+    let style = session.output.out;
+    let version = health["version"].as_str().unwrap_or("unknown");
+    let server = style.paint(Ink::Bold, api.server());
+    field(session, "Server", &format!("{server}  DevPocket {version}{}", checks(health)));
+    for warning in health["warnings"].as_array().into_iter().flatten() {
+        let sign = style.sign(Sign::Waits);
+        field(session, "Warning", &format!("{sign} {}", warning.as_str().unwrap_or_default()));
+    }
 }
 
 fn checks(health: &Value) -> String {
@@ -188,24 +216,28 @@ fn budget_words(session: &Session, installation: &Installation, seen: &Seen) -> 
     }
 }
 
+/// `3 environments, 2 as declared`
+fn declared(environments: &[Environment]) -> String {
+    let ready = environments.iter().filter(|e| standing::is_ready(e)).count();
+    format!("{}, {ready} as declared", count(environments.len(), "environment"))
+}
+
 fn objects(seen: &Seen) -> String {
-    let ready = seen.environments.iter().filter(|e| standing::is_ready(e)).count();
-    let total = seen.environments.len();
     let open = seen.operations.iter().filter(|o| o.status.phase.is_open()).count();
     format!(
-        "{}, {ready} as declared; {}; {} open",
-        count(total, "environment"),
+        "{}; {}; {} open",
+        declared(&seen.environments),
         count(seen.machines.len(), "machine"),
         count(open, "operation"),
     )
 }
 
-fn drift(seen: &Seen) -> Vec<String> {
+fn drift(environments: &[Environment], now: Timestamp) -> Vec<String> {
     let mut lines = Vec::new();
-    for environment in &seen.environments {
+    for environment in environments {
         for drift in environment.status.drift.iter().filter(|drift| drift.healed.is_none()) {
             let name = short_name(&environment.key());
-            lines.push(format!("{name}: {} ({} ago)", drift.message, ago(drift.since, seen.now)));
+            lines.push(format!("{name}: {} ({} ago)", drift.message, ago(drift.since, now)));
         }
     }
     lines
@@ -213,15 +245,7 @@ fn drift(seen: &Seen) -> Vec<String> {
 
 /// What does not go on without a person, and what nobody knows yet.
 fn waiting(seen: &Seen) -> Vec<String> {
-    let mut lines = Vec::new();
-    for environment in &seen.environments {
-        if let Some((word, condition)) = standing::standstill(environment) {
-            let name = short_name(&environment.key());
-            let since = ago(condition.last_transition_time, seen.now);
-            let why = standing::bare(&condition.message, environment, Some(word));
-            lines.push(format!("{name} is {} ({since})", standing::joined(word, why)));
-        }
-    }
+    let mut lines = standing_still(&seen.environments, seen.now);
     for operation in &seen.operations {
         if operation.status.phase == OperationPhase::Unknown {
             let name = &operation.metadata.name;
@@ -229,6 +253,19 @@ fn waiting(seen: &Seen) -> Vec<String> {
                 "{} {name} is unknown: devpocket operation resolve {name}",
                 operation.spec.verb.word()
             ));
+        }
+    }
+    lines
+}
+
+fn standing_still(environments: &[Environment], now: Timestamp) -> Vec<String> {
+    let mut lines = Vec::new();
+    for environment in environments {
+        if let Some((word, condition)) = standing::standstill(environment) {
+            let name = short_name(&environment.key());
+            let since = ago(condition.last_transition_time, now);
+            let why = standing::bare(&condition.message, environment, Some(word));
+            lines.push(format!("{name} is {} ({since})", standing::joined(word, why)));
         }
     }
     lines
@@ -256,7 +293,7 @@ fn document(session: &Session, api: &Api, seen: &Seen) -> Value {
         "environments": seen.environments.len(),
         "ready": seen.environments.iter().filter(|e| standing::is_ready(e)).count(),
         "machines": seen.machines.len(),
-        "drift": drift(seen),
+        "drift": drift(&seen.environments, seen.now),
         "waiting": waiting(seen),
         "committed": seen.installation.clone().and_then(|installation| {
             budget::of(session, installation, seen.machines.clone(), seen.operations.clone())

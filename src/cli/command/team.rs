@@ -1,5 +1,6 @@
 //! `devpocket team`: who belongs to a namespace, as what.
 
+mod dry;
 mod invite;
 
 use clap::{Args, Subcommand};
@@ -10,6 +11,7 @@ use crate::cli::api::Api;
 use crate::cli::error::{Failure, Outcome, Report, exit};
 use crate::cli::output::{Cell, Format, Ink, Table, age};
 use crate::cli::question::{Ask, Given, consent, declined};
+use crate::cli::rehearsal::{DryRun, would};
 use crate::cli::session::Session;
 
 /// Make teams, and say who belongs to them as what.
@@ -29,6 +31,8 @@ enum What {
     Create {
         /// What people call it
         name: String,
+        #[command(flatten)]
+        dry: DryRun,
     },
     /// List the teams you belong to
     #[command(before_help = "Example:\n  devpocket team list")]
@@ -51,6 +55,8 @@ enum What {
     Resend {
         /// Its id
         id: String,
+        #[command(flatten)]
+        dry: DryRun,
     },
     /// Withdraw an invitation: its link is void at once
     #[command(
@@ -59,14 +65,16 @@ enum What {
     Revoke {
         /// Its id
         id: String,
+        #[command(flatten)]
+        dry: DryRun,
     },
     /// Accept an invitation with the account you are signed in with
-    #[command(
-        before_help = "Example:\n  devpocket team join https://dev.example.com/invite?code=dpi_x"
-    )]
+    #[command(before_help = "Example:\n  devpocket team join https://dev.example.com/invite#dpi_x")]
     Join {
         /// The link, or the code in it
         link: String,
+        #[command(flatten)]
+        dry: DryRun,
     },
     /// Give a member another role: viewer, editor or owner
     #[command(before_help = "Example:\n  devpocket team role ann owner -n platform")]
@@ -75,6 +83,8 @@ enum What {
         user: String,
         /// viewer, editor or owner
         role: String,
+        #[command(flatten)]
+        dry: DryRun,
     },
     /// Take a member out: within 5 s they see nothing of the team any more
     #[command(before_help = "Example:\n  devpocket team remove ann -n platform")]
@@ -84,6 +94,8 @@ enum What {
         /// Answer yes
         #[arg(short, long)]
         yes: bool,
+        #[command(flatten)]
+        dry: DryRun,
     },
     /// Leave a team
     #[command(before_help = "Example:\n  devpocket team leave -n platform")]
@@ -91,12 +103,16 @@ enum What {
         /// Answer yes
         #[arg(short, long)]
         yes: bool,
+        #[command(flatten)]
+        dry: DryRun,
     },
     /// Say what a team may spend; for admins
     #[command(before_help = "Example:\n  devpocket team tier starter -n platform")]
     Tier {
         /// Name of the tier; none: nothing may be spent
         tier: Option<String>,
+        #[command(flatten)]
+        dry: DryRun,
     },
     /// End a team that has no environments any more
     #[command(before_help = "Example:\n  devpocket team delete -n platform")]
@@ -104,6 +120,8 @@ enum What {
         /// Answer yes
         #[arg(short, long)]
         yes: bool,
+        #[command(flatten)]
+        dry: DryRun,
     },
 }
 
@@ -120,25 +138,30 @@ struct InviteArgs {
     /// Tier of the account made with it; for admins
     #[arg(long)]
     tier: Option<String>,
+    #[command(flatten)]
+    dry: DryRun,
 }
 
 pub async fn run(session: &Session, args: TeamArgs) -> Outcome {
     let api = session.api()?;
     let call = Call { session, api: &api };
+    if args.what.is_rehearsed() {
+        return would(session, &call.rehearse(&args.what).await?);
+    }
     match args.what {
-        What::Create { name } => call.create(&name).await,
+        What::Create { name, .. } => call.create(&name).await,
         What::List => call.list().await,
         What::Members => call.members().await,
         What::Invite(args) => call.invite(&args).await,
         What::Invitations => call.invitations().await,
-        What::Resend { id } => call.resend(&id).await,
-        What::Revoke { id } => call.revoke(&id).await,
-        What::Join { link } => call.join(&link).await,
-        What::Role { user, role } => call.role(&user, &role).await,
-        What::Remove { user, yes } => call.remove(&user, yes).await,
-        What::Leave { yes } => call.leave(yes).await,
-        What::Tier { tier } => call.tier(tier.as_deref()).await,
-        What::Delete { yes } => call.delete(yes).await,
+        What::Resend { id, .. } => call.resend(&id).await,
+        What::Revoke { id, .. } => call.revoke(&id).await,
+        What::Join { link, .. } => call.join(&link).await,
+        What::Role { user, role, .. } => call.role(&user, &role).await,
+        What::Remove { user, yes, .. } => call.remove(&user, yes).await,
+        What::Leave { yes, .. } => call.leave(yes).await,
+        What::Tier { tier, .. } => call.tier(tier.as_deref()).await,
+        What::Delete { yes, .. } => call.delete(yes).await,
     }
 }
 

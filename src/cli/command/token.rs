@@ -9,6 +9,7 @@ use crate::cli::api::Api;
 use crate::cli::args::duration;
 use crate::cli::error::{Failure, Outcome, Report, exit};
 use crate::cli::output::{Cell, Format, Ink, Table, ago as words_ago};
+use crate::cli::rehearsal::{DryRun, would};
 use crate::cli::session::Session;
 
 const PATH: &str = "/users/me/tokens";
@@ -42,6 +43,8 @@ enum What {
         /// When it ends, such as 90d; without it, when it is revoked
         #[arg(long, value_parser = duration, value_name = "TIME")]
         expires: Option<SignedDuration>,
+        #[command(flatten)]
+        dry: DryRun,
     },
     /// List them
     #[command(before_help = "Example:\n  devpocket token list")]
@@ -53,6 +56,8 @@ enum What {
         // Not `token`: that is the name of the flag every command has.
         #[arg(value_name = "TOKEN")]
         which: String,
+        #[command(flatten)]
+        dry: DryRun,
     },
 }
 
@@ -60,14 +65,29 @@ pub async fn run(session: &Session, args: TokenArgs) -> Outcome {
     let api = session.api()?;
     match args.what {
         What::List => list(session, &api).await?,
-        What::Revoke { which } => revoke(session, &api, &which).await?,
-        What::Create { name, verbs, kinds, only_namespace, expires } => {
+        What::Revoke { which, dry } => {
+            let token = one(session, &api, &which).await?;
+            if dry.dry_run {
+                let what = format!("end token {} ({})", text(&token["name"]), text(&token["id"]));
+                return would(session, &what);
+            }
+            revoke(session, &api, &token).await?;
+        }
+        What::Create { name, verbs, kinds, only_namespace, expires, dry } => {
             // Whole days, and none that has begun is lost.
             let days = expires.map(|life| (life.as_secs() + 86_399) / 86_400);
             let body = json!({
                 "name": name, "verbs": verbs, "kinds": kinds, "namespace": only_namespace,
                 "expires_in_days": days,
             });
+            if dry.dry_run {
+                let until =
+                    days.map_or("until it is revoked".into(), |days| format!("for {days} d"));
+                return would(
+                    session,
+                    &format!("make token {name} for {}, {until}", purpose(&body)),
+                );
+            }
             create(session, &api, &body).await?;
         }
     }
@@ -138,7 +158,8 @@ fn purpose(token: &Value) -> String {
     if words.is_empty() { "everything".into() } else { words }
 }
 
-async fn revoke(session: &Session, api: &Api, named: &str) -> Result<(), Report> {
+/// The token that is meant.
+async fn one(session: &Session, api: &Api, named: &str) -> Result<Value, Report> {
     let tokens = tokens(session, api).await?;
     let fits = |token: &&Value| token["id"] == named || token["name"] == named;
     let found: Vec<&Value> = tokens.iter().filter(fits).collect();
@@ -150,6 +171,10 @@ async fn revoke(session: &Session, api: &Api, named: &str) -> Result<(), Report>
         let failure = Failure::new("not-found", message).so_far("nothing was revoked");
         return Err(failure.attempt("devpocket token list", "their ids").into());
     };
+    Ok((*token).clone())
+}
+
+async fn revoke(session: &Session, api: &Api, token: &Value) -> Result<(), Report> {
     let path = format!("{PATH}/{}", text(&token["id"]));
     let revoked = api.rest(Method::DELETE, &path, None).await;
     revoked.map_err(|error| session.report(&error))?;

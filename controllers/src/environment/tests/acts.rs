@@ -101,6 +101,7 @@ impl Lab {
         self.environment.status.approvals.push(Approval {
             fingerprints,
             by: "lead@example.com".into(),
+            account: None,
             at: self.now,
             expires: self.now + SignedDuration::from_hours(24),
         });

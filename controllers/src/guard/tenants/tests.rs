@@ -126,6 +126,50 @@ fn purchases_count_in_the_month_they_were_made_in_and_not_before() {
     assert_eq!(code(&lab), "");
 }
 
+/// As if it had been declared by this account.
+fn by(lab: &mut Lab, account: &str) {
+    let labels = &mut lab.environment.metadata.labels;
+    labels.insert(names::DECLARED_BY.to_owned(), account.to_owned());
+}
+
+#[test]
+fn who_buys_in_two_namespaces_buys_no_more_than_in_one() {
+    let mut lab = limited(TierSpec { max_purchases_per_month: Some(2), ..TierSpec::default() });
+    for (name, uid) in [("second", 8), ("third", 9)] {
+        lab.environment = environment(name, uid);
+        by(&mut lab, "ann");
+        lab.settle();
+        lab.buy_all();
+    }
+    // All of that was elsewhere.
+    for operation in &mut lab.operations {
+        if let Some(environment) = &mut operation.spec.environment {
+            environment.namespace = "team-b".into();
+        }
+    }
+    let hold_for = |account: Option<&str>, lab: &Lab| {
+        let mut lab = lab.clone();
+        lab.environment = environment("worker", 99);
+        if let Some(account) = account {
+            by(&mut lab, account);
+        }
+        lab.decide().plan.steps[0].hold.clone()
+    };
+    let hold = hold_for(Some("ann"), &lab).unwrap();
+    assert_eq!(hold.code, "purchase-limit");
+    let why = "2 were bought by who declared it, over all namespaces, this month";
+    assert!(hold.message.contains(why), "{}", hold.message);
+    assert!(hold.until.is_some());
+    assert_eq!(hold_for(Some("bob"), &lab), None, "somebody else buys for themselves");
+    assert_eq!(hold_for(None, &lab), None, "an admin's purchases count for the namespace only");
+    // What another month saw counts no more.
+    lab.now = "2027-01-02T00:00:00Z".parse().unwrap();
+    if let Some(sweep) = &mut lab.installation.status.sweep {
+        sweep.as_of = lab.now;
+    }
+    assert_eq!(hold_for(Some("ann"), &lab), None);
+}
+
 #[test]
 fn the_budget_is_the_months_purchases_and_what_there_was() {
     let budget =

@@ -24,6 +24,7 @@ use devpocket_specs::installation::UnknownPurchase;
 use devpocket_specs::money::Money;
 use devpocket_specs::object::{Key, Resource};
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use super::clock::{SeededIds, VirtualClock};
 use super::contabo::{self, Contabo};
@@ -33,7 +34,7 @@ use crate::client::Client;
 use crate::clock::{Clock, Ids};
 use crate::manager::Settings;
 
-pub use operator::NAMESPACE;
+pub use operator::{NAMESPACE, SIZE};
 pub use process::Process;
 use process::follow;
 
@@ -214,8 +215,14 @@ impl World {
 
     /// A client that acts as a person would, without a fence.
     pub fn client(&self, user: &str) -> Client {
+        self.client_of(user, None)
+    }
+
+    /// The same of somebody whose purchases are counted.
+    pub fn client_of(&self, user: &str, account: Option<Uuid>) -> Client {
         let actor = Actor {
             user: user.to_owned(),
+            account,
             manager: "test".to_owned(),
             address: None,
             request_id: String::new(),

@@ -23,6 +23,7 @@ pub(super) fn now() -> Timestamp {
 pub(super) fn person() -> Actor {
     Actor {
         user: "admin".into(),
+        account: None,
         manager: "devpocket-cli".into(),
         address: None,
         request_id: "r-1".into(),

@@ -84,7 +84,7 @@ impl Call<'_> {
     }
 
     pub(super) async fn join(&self, link: &str) -> Outcome {
-        let code = link.split_once("code=").map_or(link, |(_, code)| code);
+        let code = code_in(link);
         let form = json!({"code": code});
         let done = self.send(Method::POST, "/invitations/accept", &form).await?;
         let team = &done["team"];
@@ -94,5 +94,24 @@ impl Call<'_> {
             let namespace = text(team, "namespace");
             self.session.output.hint(format!("Look: devpocket -n {namespace} get env"));
         })
+    }
+}
+
+/// The code of an invitation's link, which stands behind its `#`; or what is one already.
+pub(super) fn code_in(link: &str) -> &str {
+    let behind = |mark: &str| link.split_once(mark).map(|(_, code)| code);
+    behind("#").or_else(|| behind("code=")).unwrap_or(link)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::code_in;
+
+    #[test]
+    fn a_link_is_as_good_as_its_code() {
+        let link = crate::pages::Page::Invite.link("https://dev.example.com", "dpi_x");
+        for text in [link.as_str(), "https://dev.example.com/invite?code=dpi_x", "dpi_x"] {
+            assert_eq!(code_in(text), "dpi_x", "{text}");
+        }
     }
 }
