@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use crate::process::{Ended, Variables, call};
+use crate::process::{Ended, Variables, call, eventually};
 use crate::world::{Serve, TOKEN, World};
 
 const PASSWORD: &str = "Correct1";
@@ -211,4 +211,38 @@ async fn a_default_tier_that_is_not_there_stops_the_start_and_names_those_there_
     }
     world.set("DEFAULT_TIER", "starter");
     world.serve().await;
+}
+
+#[tokio::test]
+async fn a_command_line_is_let_in_by_who_is_signed_in_elsewhere_and_the_audit_says_so() {
+    let (world, database, serve) = served().await;
+    let admin = person(&world, "admin");
+    admin.done(&["login", &serve.url, "--token-file", "admin-token"]).await;
+    admin.done(&["admin", "create", "ann", "ann@example.com", "--password-file", "password"]).await;
+    let phone = person(&world, "phone");
+    phone.done(&["login", &serve.url, "--username", "ann", "--password-file", "password"]).await;
+    let kept: devpocket::context::Contexts =
+        devpocket::context::Contexts::load(std::path::Path::new(phone.config())).unwrap();
+    let token = kept.contexts.values().next().unwrap().token.reveal().to_owned();
+    let pool = database.pool().await;
+    let answering = async {
+        let code = eventually("a code is shown", async || {
+            let sql = "SELECT user_code FROM device_codes WHERE answered_at IS NULL";
+            let found: Option<(String,)> = sqlx::query_as(sql).fetch_optional(&pool).await.unwrap();
+            found.map(|(code,)| code)
+        })
+        .await;
+        let form = serde_json::json!({"user_code": code, "allow": true});
+        let url = format!("{}/api/v1/auth/device/answer", serve.url);
+        let answer = reqwest::Client::new().post(url).bearer_auth(&token).json(&form).send();
+        assert_eq!(answer.await.unwrap().status().as_u16(), 200);
+    };
+    let laptop = person(&world, "laptop");
+    let arguments = ["login", &serve.url, "--device"];
+    let (ended, ()) = tokio::join!(laptop.types(&arguments), answering);
+    assert_eq!(ended.code, 0, "{}", ended.err);
+    assert!(ended.out.contains("as ann"), "{}", ended.out);
+    assert!(ended.err.contains("/device"), "it says where: {}", ended.err);
+    let audit = laptop.done(&["audit"]).await;
+    assert!(audit.contains("login") && !audit.contains(PASSWORD), "{audit}");
 }

@@ -76,3 +76,28 @@ async fn the_audit_names_a_secrets_keys_and_not_its_values() {
     let text = format!("{rows:?}");
     assert!(!text.contains("cGxhbnRlZC1") && !text.contains("b3RoZXI"), "{text}");
 }
+
+/// Breaks without it: what was done a year ago is gone, or everything ever done is kept for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lines_are_kept_for_400_days_and_of_people_too() {
+    let world = Postgres::new().await;
+    create_template(&*world.store, "old").await;
+    create_template(&*world.store, "kept").await;
+    let pool = world.database.pool().await;
+    for sql in [
+        "UPDATE audit SET at = now() - interval '401 days' WHERE name = 'old'",
+        "UPDATE audit SET at = now() - interval '399 days' WHERE name = 'kept'",
+        "INSERT INTO access_audit (id, at, actor, request_id, verb, subject, name, namespace) \
+         SELECT gen_random_uuid(), now() - days * interval '1 day', 'ann', '', 'login', 'session', \
+         days::text, '' FROM unnest(ARRAY[399, 401]) days",
+    ] {
+        sqlx::query(sql).execute(&pool).await.unwrap();
+    }
+    world.store.maintain().await.unwrap();
+    let left = world.store.audit(&AuditFilter::default()).await.unwrap();
+    let names: Vec<&str> = left.iter().map(|row| row.key.name.as_str()).collect();
+    assert_eq!(names, ["kept"]);
+    let sql = "SELECT name FROM access_audit";
+    let left: Vec<(String,)> = sqlx::query_as(sql).fetch_all(&pool).await.unwrap();
+    assert_eq!(left, [("399".to_owned(),)]);
+}
