@@ -191,7 +191,7 @@ async fn verify(front: &Front, browser: &Browser) {
     assert!(front.called().is_empty(), "nothing happens by itself");
     front.answer(400, json!({"detail": "The code is void", "errors": []}));
     browser.click("button").await;
-    assert_eq!(said(browser).await, "The code is void");
+    assert_eq!(said(browser).await, "The code is void.");
     front.answer(429, json!({"detail": "x", "errors": [], "retry_after": 37}));
     browser.click("button").await;
     eventually("it says when again", async || {
