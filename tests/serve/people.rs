@@ -243,6 +243,6 @@ async fn a_command_line_is_let_in_by_who_is_signed_in_elsewhere_and_the_audit_sa
     assert_eq!(ended.code, 0, "{}", ended.err);
     assert!(ended.out.contains("as ann"), "{}", ended.out);
     assert!(ended.err.contains("/device"), "it says where: {}", ended.err);
-    let audit = laptop.done(&["audit"]).await;
+    let audit = laptop.done(&["audit", "--mine"]).await;
     assert!(audit.contains("login") && !audit.contains(PASSWORD), "{audit}");
 }

@@ -29,8 +29,7 @@ const LEASE: &str = "controllers";
 /// Most lines of one list.
 const LINES: usize = 10;
 
-/// Show the server, its leader, Contabo, the budget, drift, and what waits for a person; or, to who is
-/// no admin, what is theirs.
+/// Show the server, its leader, Contabo, the budget, drift, and what waits for a person.
 #[derive(Args, Debug)]
 #[command(before_help = "Example:\n  devpocket status")]
 pub struct StatusArgs {}

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{PATH, What, encoded, spends, text};
 use crate::cli::api::Api;
-use crate::cli::error::{Failure, Report};
+use crate::cli::error::{Failure, Report, exit};
 use crate::cli::session::Session;
 
 /// Looks up whom it is about, and says what would become of them.
@@ -90,5 +90,5 @@ async fn check(session: &Session, api: &Api, tier: Option<&str>) -> Result<(), R
         known => format!("there are {}", known.join(", ")),
     };
     let failure = Failure::new("unknown-tier", format!("there is no tier {name:?}"));
-    Err(failure.because(because).so_far("nothing was changed").into())
+    Err(failure.exit(exit::INVALID).because(because).so_far("nothing was changed").into())
 }
