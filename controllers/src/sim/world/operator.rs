@@ -99,6 +99,7 @@ impl World {
         let approval = Approval {
             fingerprints: steps.into_iter().filter_map(|step| step.fingerprint).collect(),
             by: "admin".into(),
+            account: None,
             at,
             expires: at + SignedDuration::from_hours(APPROVAL_HOURS),
         };
