@@ -210,7 +210,7 @@ impl Node {
             None => Outbox::default(),
         };
         if let Some(tier) = &config.accounts.default_tier {
-            known_tier(&*cached, tier).await?;
+            known_tier(&cached, tier).await?;
         }
         let mut settings = config.accounts;
         settings.mail = config.edge.carrier.is_some();

@@ -72,7 +72,7 @@ pub async fn run(session: &Session, _: StatusArgs) -> Outcome {
 /// How much somebody may see.
 enum Sight {
     Everything(Box<Seen>),
-    Yours(yours::Yours),
+    Yours(Box<yours::Yours>),
 }
 
 async fn look(session: &Session, api: &Api) -> Result<Sight, Report> {
@@ -80,7 +80,8 @@ async fn look(session: &Session, api: &Api) -> Result<Sight, Report> {
     let health = api.health().await.map_err(failed)?;
     let machines = match api.all::<Machine>("").await {
         Err(error) if error.is_forbidden() => {
-            return Ok(Sight::Yours(yours::look(session, api, health).await?));
+            let yours = yours::look(session, api, health).await?;
+            return Ok(Sight::Yours(Box::new(yours)));
         }
         machines => machines.map_err(failed)?,
     };
