@@ -23,6 +23,8 @@ mod credentials;
 mod durable;
 mod engine;
 mod envelope;
+pub mod guests;
+pub mod machine;
 mod query;
 mod recording;
 mod route;
@@ -48,6 +50,7 @@ use crate::clock::SystemClock;
 pub use credentials::{API_PASSWORD, API_USER, CLIENT_ID, CLIENT_SECRET, CUSTOMER_ID, TENANT_ID};
 pub use durable::DataError;
 use engine::Engine;
+use guests::{GuestConfig, Guests};
 pub use recording::{RECORDING_LIMIT, ReplayError, Replayed, replay};
 pub use twin::twin;
 
@@ -74,6 +77,8 @@ pub struct SimulatorConfig {
     /// Pace that also a saved account gets.
     pub speed: Option<f64>,
     pub clock: SimulatorClock,
+    /// How its machines are run; without this they serve nothing.
+    pub guests: Option<GuestConfig>,
 }
 
 impl SimulatorConfig {
@@ -89,6 +94,7 @@ impl SimulatorConfig {
             settings,
             speed: None,
             clock,
+            guests: None,
         }
     }
 }
@@ -128,6 +134,8 @@ pub enum SimulatorError {
     Data(#[from] DataError),
     #[error("the simulator's thread cannot be started: {0}")]
     Thread(io::Error),
+    #[error("the simulated machines have no place: {0}")]
+    Guests(io::Error),
 }
 
 /// A running simulator; dropping it stops it without ceremony, as a crash would.
@@ -152,10 +160,22 @@ impl Simulator {
         };
         let engine = Engine::start(config.data, new, config.clock.clone(), config.speed)?;
         let stop = CancellationToken::new();
-        let servers = vec![
-            tokio::spawn(api::serve(api, engine.clone(), config.clock.clone(), stop.clone())),
-            tokio::spawn(control::serve(control, engine.clone(), config.clock, stop.clone())),
+        let guests = match config.guests {
+            Some(guests) => Some(Guests::new(guests).await.map_err(SimulatorError::Guests)?),
+            None => None,
+        };
+        let steered = control::Steered {
+            engine: engine.clone(),
+            clock: config.clock.clone(),
+            guests: guests.clone(),
+        };
+        let mut servers = vec![
+            tokio::spawn(api::serve(api, engine.clone(), config.clock, stop.clone())),
+            tokio::spawn(control::serve(control, steered, stop.clone())),
         ];
+        if let Some(guests) = guests {
+            servers.push(tokio::spawn(guests.follow(engine.clone(), stop.clone())));
+        }
         Ok(Simulator { api: api_address, control: control_address, stop, servers, engine })
     }
 

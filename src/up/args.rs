@@ -39,6 +39,9 @@ pub struct UpArgs {
     /// How many times faster than Contabo machines are made; 1 is as slow as the real one
     #[arg(long, value_name = "FACTOR", default_value_t = DEFAULT_SPEED)]
     pub speed: f64,
+    /// Run the shells of simulated machines on this computer itself, without a sandbox
+    #[arg(long)]
+    pub unsafe_host_shell: bool,
     /// Log filter, such as devpocket=debug; logs go to stderr
     #[arg(long, value_name = "FILTER", default_value = "warn,reqwest_retry=error")]
     pub log: String,

@@ -28,6 +28,16 @@ pub struct RunAsArgs {
     program: Vec<OsString>,
 }
 
+#[derive(Args, Debug)]
+pub struct GuestMachineArgs {
+    /// What it is started with
+    #[arg(long)]
+    boot: PathBuf,
+    /// Where it listens
+    #[arg(long)]
+    socket: PathBuf,
+}
+
 pub async fn up(globals: Globals, args: UpArgs) -> Outcome {
     up::run(args, globals.color).await.map(|()| exit::DONE).map_err(|error| not_up(&error))
 }
@@ -67,6 +77,14 @@ pub fn run_as(args: RunAsArgs) -> Outcome {
     let words: Vec<String> = words.map(|word| word.to_string_lossy().into_owned()).collect();
     let error = crate::embedded::run_as(user, &program, &words);
     Err(Failure::new("run-as", format!("{} cannot be started: {error}", program.display())).into())
+}
+
+/// Runs until the simulator is gone.
+pub async fn guest_machine(args: GuestMachineArgs) -> Outcome {
+    let ended = crate::simulator::machine::run(&args.boot, &args.socket).await;
+    ended.map(|()| exit::DONE).map_err(|error| {
+        Failure::new("guest-machine", format!("the simulated machine ended: {error}")).into()
+    })
 }
 
 fn not_up(error: &UpError) -> Report {

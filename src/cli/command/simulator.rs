@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::faults::{FaultArgs, fault};
+use super::guest::{GuestArgs, guest};
 use super::panel::{PanelArgs, panel};
 use super::recordings;
 use super::start_failure::picture_failure;
@@ -18,6 +19,7 @@ use crate::cli::output::{Cell, Format, Output, Table};
 use crate::context::{self, Contexts};
 use crate::picture;
 use crate::simulator::control::{ControlClient, ControlError, Scenario};
+use crate::simulator::guests::GuestConfig;
 use crate::simulator::{
     API_PASSWORD, API_USER, CLIENT_ID, CLIENT_SECRET, Simulator, SimulatorConfig,
 };
@@ -43,6 +45,7 @@ enum What {
     Serve(ServeArgs),
     Fault(FaultArgs),
     Panel(PanelArgs),
+    Guest(GuestArgs),
     /// What was bought, and what it cost
     #[command(before_help = "Example:\n  devpocket simulator ledger")]
     Ledger,
@@ -140,6 +143,9 @@ pub struct ServeArgs {
     /// How many times faster than Contabo machines are made
     #[arg(long, value_name = "FACTOR")]
     speed: Option<f64>,
+    /// Run the shells of machines on this computer itself where bubblewrap is not there
+    #[arg(long)]
+    unsafe_host_shell: bool,
 }
 
 pub async fn run(globals: Globals, args: SimulatorArgs) -> Outcome {
@@ -171,6 +177,7 @@ async fn steer(output: &Output, client: &ControlClient, what: What) -> Outcome {
         What::Serve(_) | What::Replay { .. } => {}
         What::Fault(args) => return fault(output, client, args).await,
         What::Panel(args) => return panel(output, client, args).await,
+        What::Guest(args) => return guest(output, client, args).await,
         What::Ledger => ledger(output, client).await?,
         What::Instances => instances(output, client).await?,
         What::Journal { save: Some(file), .. } => recordings::save(output, client, &file).await?,
@@ -223,6 +230,11 @@ async fn serve(output: &Output, args: ServeArgs) -> Outcome {
         }
         (None, _) => None,
     };
+    let guests = std::env::current_exe().ok().map(|program| GuestConfig {
+        disks: args.data.as_ref().map(|folder| folder.join("disks")),
+        unsafe_host_shell: args.unsafe_host_shell,
+        ..GuestConfig::new(program)
+    });
     let config = SimulatorConfig {
         account,
         api: on(args.port),
@@ -232,6 +244,7 @@ async fn serve(output: &Output, args: ServeArgs) -> Outcome {
         settings: Settings::default(),
         speed: args.speed,
         clock: crate::clock::SystemClock::new().into(),
+        guests,
     };
     let simulator =
         Simulator::start(config).await.map_err(|error| {

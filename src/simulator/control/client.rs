@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use super::{
     Advance, Armed, ArmedFault, AuditEntry, Calls, Clock, Complaint, CreateInstance, Disarmed,
-    Fault, Health, Instance, Ledger, Meant, Named, Panel, PanelAction, Scenario, Settings, Told,
+    Fault, GuestFault, GuestView, Health, Instance, Ledger, Meant, Named, Panel, PanelAction,
+    Scenario, Settings, Spoil, Told,
 };
 
 /// Longest wait for an answer.
@@ -125,6 +126,22 @@ impl ControlClient {
     /// Somebody buys a machine in the panel.
     pub async fn panel_purchase(&self, order: &CreateInstance) -> Result<Meant, ControlError> {
         self.send(self.request(Method::POST, "/panel/purchase").json(order)).await
+    }
+
+    /// The machines themselves, and where they are on this computer.
+    pub async fn guests(&self) -> Result<Vec<GuestView>, ControlError> {
+        self.send(self.request(Method::GET, "/guests")).await
+    }
+
+    /// Makes a machine's day bad, or without a fault good again, or puts another in its place.
+    pub async fn spoil(
+        &self,
+        instance: &str,
+        fault: Option<GuestFault>,
+        replace: bool,
+    ) -> Result<Meant, ControlError> {
+        let body = Spoil { instance: instance.to_owned(), fault, replace };
+        self.send(self.request(Method::POST, "/guests").json(&body)).await
     }
 
     pub async fn settings(&self) -> Result<Settings, ControlError> {

@@ -14,6 +14,8 @@
 //! | `GET /clock`, `POST /clock/advance` ([`Advance`]) | [`Clock`] |
 //! | `POST /panel` ([`Panel`]) | [`Meant`]: the machine it was done to |
 //! | `POST /panel/purchase` (an order's fields) | [`Meant`] |
+//! | `GET /guests` | [`GuestView`]s: where each machine is on this computer |
+//! | `POST /guests` ([`Spoil`]) | [`Meant`]: the machine whose day is bad, or good again |
 //! | `GET /settings`, `PATCH /settings` (merge patch) | [`Settings`] |
 //! | `POST /tokens/revoke` | [`Settings`]: tokens issued so far are refused from now on |
 //! | `POST /scenario` ([`Named`]) | [`Told`]: a bad day by its name |
@@ -22,6 +24,7 @@
 //! | `GET /` | a page for people: machines, ledger, calls, faults |
 
 mod client;
+mod guest;
 mod scenario;
 mod serve;
 
@@ -30,9 +33,10 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 use serde::{Deserialize, Serialize};
 
+pub use super::guests::{GuestFault, GuestView};
 pub use client::{ControlClient, ControlError};
 pub use scenario::Scenario;
-pub(super) use serve::serve;
+pub(super) use serve::{Steered, serve};
 
 // What the answers are made of, so that who asks needs only this module.
 pub use devpocket_controllers::sim::contabo::{
@@ -103,6 +107,20 @@ pub struct Calls {
     pub total: u64,
     pub counts: BTreeMap<OperationName, u64>,
     pub calls: Vec<JournalEntry>,
+}
+
+/// What becomes of a machine's day.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Spoil {
+    /// An instance id, a name (`vmi2563139`) or a part of the display name.
+    pub instance: String,
+    /// Nothing heals it.
+    #[serde(default)]
+    pub fault: Option<GuestFault>,
+    /// Another machine is in its place: other host keys, an empty disk.
+    #[serde(default)]
+    pub replace: bool,
 }
 
 /// A scenario, by its name.

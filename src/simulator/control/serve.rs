@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::SimulatorClock;
 use super::super::engine::{Answer, Command, Engine, Stalled};
+use super::super::guests::Guests;
 use super::{
     Advance, Armed, Calls, Clock, Complaint, Disarmed, Health, Instance, LATEST, Meant, Named,
     OperationName, Panel, Scenario, Told, parse_duration,
@@ -33,16 +34,20 @@ const PAGE: &str = include_str!("page.html");
 /// The largest token epoch is never reached by hand.
 const EPOCH_LIMIT: u32 = u32::MAX - 1;
 
+/// What the control plane steers.
 #[derive(Clone)]
-struct Control {
-    engine: Engine,
-    clock: SimulatorClock,
+pub(crate) struct Steered {
+    pub engine: Engine,
+    pub clock: SimulatorClock,
+    pub guests: Option<Guests>,
 }
 
-/// Why a request of the control plane is refused.
-struct Refused(StatusCode, String);
+type Control = Steered;
 
-type Answered<T> = Result<Json<T>, Refused>;
+/// Why a request of the control plane is refused.
+pub(super) struct Refused(StatusCode, String);
+
+pub(super) type Answered<T> = Result<Json<T>, Refused>;
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
@@ -67,16 +72,11 @@ impl From<PanelError> for Refused {
     }
 }
 
-fn bad(message: impl Into<String>) -> Refused {
+pub(super) fn bad(message: impl Into<String>) -> Refused {
     Refused(StatusCode::BAD_REQUEST, message.into())
 }
 
-pub(crate) async fn serve(
-    listener: TcpListener,
-    engine: Engine,
-    clock: SimulatorClock,
-    stop: CancellationToken,
-) {
+pub(crate) async fn serve(listener: TcpListener, control: Steered, stop: CancellationToken) {
     let router = Router::new()
         .route("/healthz", get(health))
         .route("/instances", get(instances))
@@ -90,6 +90,7 @@ pub(crate) async fn serve(
         .route("/clock/advance", post(advance))
         .route("/panel", post(panel))
         .route("/panel/purchase", post(purchase))
+        .route("/guests", get(super::guest::list).post(super::guest::spoil))
         .route("/settings", get(settings).patch(change_settings))
         .route("/tokens/revoke", post(revoke))
         .route("/scenario", post(scenario))
@@ -98,7 +99,7 @@ pub(crate) async fn serve(
         .route("/", get(page))
         .fallback(async || Refused(StatusCode::NOT_FOUND, "there is nothing here".to_owned()))
         .layer(middleware::from_fn(own_page_only))
-        .with_state(Control { engine, clock });
+        .with_state(control);
     let served = axum::serve(listener, router)
         .with_graceful_shutdown(async move { stop.cancelled().await })
         .await;
@@ -129,7 +130,7 @@ fn is_ours(headers: &HeaderMap) -> bool {
 }
 
 /// A body whose mistakes come back as a sentence.
-fn parse<T: DeserializeOwned>(body: &str) -> Result<T, Refused> {
+pub(super) fn parse<T: DeserializeOwned>(body: &str) -> Result<T, Refused> {
     serde_json::from_str(body).map_err(|error| bad(format!("the body is not understood: {error}")))
 }
 
@@ -237,7 +238,17 @@ async fn advance(State(control): State<Control>, body: String) -> Answered<Clock
 
 async fn panel(State(control): State<Control>, body: String) -> Answered<Meant> {
     let wanted: Panel = parse(&body)?;
-    let text = wanted.instance.clone();
+    let id = meaning(&control, &wanted.instance).await?;
+    match control.engine.run(Command::Panel { id, action: wanted.action }).await? {
+        Answer::Panel(done) => done?,
+        _ => return Err(Stalled.into()),
+    }
+    one(&control, id).await
+}
+
+/// The one instance a text means.
+pub(super) async fn meaning(control: &Control, wanted: &str) -> Result<i64, Refused> {
+    let text = wanted.to_owned();
     let found: Vec<Meant> = control
         .engine
         .look(move |model| {
@@ -245,11 +256,11 @@ async fn panel(State(control): State<Control>, body: String) -> Answered<Meant> 
             found.map(meant).collect()
         })
         .await?;
-    let id = match found.as_slice() {
-        [one] => one.instance_id,
+    match found.as_slice() {
+        [one] => Ok(one.instance_id),
         [] => {
-            let message = format!("no instance is called {:?}", wanted.instance);
-            return Err(Refused(StatusCode::NOT_FOUND, message));
+            let message = format!("no instance is called {wanted:?}");
+            Err(Refused(StatusCode::NOT_FOUND, message))
         }
         several => {
             let names: Vec<String> = several
@@ -257,15 +268,10 @@ async fn panel(State(control): State<Control>, body: String) -> Answered<Meant> 
                 .map(|one| format!("{} ({})", one.instance_id, one.display_name))
                 .collect();
             let names = names.join(", ");
-            let message = format!("{:?} can mean {names}; say which", wanted.instance);
-            return Err(Refused(StatusCode::CONFLICT, message));
+            let message = format!("{wanted:?} can mean {names}; say which");
+            Err(Refused(StatusCode::CONFLICT, message))
         }
-    };
-    match control.engine.run(Command::Panel { id, action: wanted.action }).await? {
-        Answer::Panel(done) => done?,
-        _ => return Err(Stalled.into()),
     }
-    one(&control, id).await
 }
 
 async fn purchase(State(control): State<Control>, body: String) -> Answered<Meant> {
@@ -276,7 +282,7 @@ async fn purchase(State(control): State<Control>, body: String) -> Answered<Mean
     }
 }
 
-async fn one(control: &Control, id: i64) -> Answered<Meant> {
+pub(super) async fn one(control: &Control, id: i64) -> Answered<Meant> {
     let found = control.engine.look(move |model| model.instance(id).map(meant)).await?;
     found.map(Json).ok_or_else(|| PanelError::NoSuchInstance(id).into())
 }
