@@ -3,6 +3,7 @@
 pub mod access;
 pub mod accounts;
 pub mod audit;
+pub mod bridge;
 pub mod cache;
 pub mod cli;
 pub mod clock;

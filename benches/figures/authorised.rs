@@ -108,6 +108,7 @@ fn state(
         authorizer,
         authenticator,
         accounts: None,
+        bridge: None,
         hosts: AllowedHosts::new(&[] as &[String]),
         edge: Default::default(),
         keys: None,

@@ -68,6 +68,7 @@ async fn serve(store: Arc<dyn Store>) -> (SocketAddr, CancellationToken) {
         authorizer: Arc::new(ByRole),
         authenticator: Arc::new(Tokens::single(TOKEN, User::admin("bench")).expect("a token")),
         accounts: None,
+        bridge: None,
         hosts: AllowedHosts::new(&[] as &[String]),
         edge: Default::default(),
         keys: None,

@@ -12,6 +12,7 @@ pub mod decision;
 pub mod defaulting;
 pub mod environment;
 pub mod event;
+pub mod guest;
 pub mod install;
 pub mod installation;
 pub mod kind;

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::condition::Condition;
 use crate::environment::{Drift, Power, Reclaim};
+use crate::guest::GuestStatus;
 use crate::metadata::{ObjectMeta, is_default};
 use crate::money::Money;
 use crate::object::resource;
@@ -202,6 +203,9 @@ pub struct MachineStatus {
     pub outside: Vec<Drift>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
+    /// What is known of its operating system; absent while nobody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guest: Option<GuestStatus>,
 }
 
 /// One look at an instance, in our words.

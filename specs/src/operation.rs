@@ -123,6 +123,9 @@ pub struct OperationSpec {
     pub template: Option<TemplateVersion>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parameters: Option<BTreeMap<String, Value>>,
+    /// Reinstall with user-data: the machine's `installGeneration` once it happened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub install_generation: Option<i64>,
     /// Restart and other one-shot requests: the request's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<String>,

@@ -65,8 +65,10 @@ static VIEWER: [Rule; 6] = [
     rule(OURS, &["teams", "members"], &["get", "list"]),
 ];
 
-static EDITOR: [Rule; 3] = [
+static EDITOR: [Rule; 4] = [
     rule(OURS, &["environments"], CHANGE),
+    // A session on the machine: whoever has a shell there may change everything on it.
+    rule(OURS, &["environments/exec"], &["create"]),
     rule(OURS, &["environments/undelete"], &["create"]),
     rule(CORE, &["secrets"], CHANGE),
 ];

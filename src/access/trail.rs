@@ -16,7 +16,7 @@ pub struct Entry {
     pub request_id: String,
     /// `login`, `login-failed`, `logout`, `register`, `invite`, `remove-member`, ...
     pub verb: String,
-    /// `account`, `session`, `token`, `team`, `member`, `invitation`, `keys`.
+    /// `account`, `session`, `token`, `team`, `member`, `invitation`, `keys`, `guest-session`.
     pub subject: String,
     /// What of that, such as a user name or a team.
     pub name: String,

@@ -77,6 +77,13 @@ pub enum Command {
     )]
     /// Become another program as another user.
     RunAs(command::host::RunAsArgs),
+    #[command(
+        name = "guest-machine",
+        hide = true,
+        before_help = "Example:\n  devpocket guest-machine --boot boot.json --socket ssh.sock"
+    )]
+    /// Be a simulated machine, from the inside.
+    GuestMachine(command::host::GuestMachineArgs),
     Simulator(command::simulator::SimulatorArgs),
     Doctor(Box<command::doctor::DoctorArgs>),
     Sizes(command::sizes::SizesArgs),
@@ -92,6 +99,9 @@ pub enum Command {
     Edit(command::edit::EditArgs),
     Delete(command::delete::DeleteArgs),
     Undelete(command::undelete::UndeleteArgs),
+    Ssh(command::ssh::SshArgs),
+    Exec(command::ssh::ExecArgs),
+    Cp(command::cp::CpArgs),
     Wait(command::wait::WaitArgs),
     Start(command::power::StartArgs),
     Stop(command::power::StopArgs),

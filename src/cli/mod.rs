@@ -15,6 +15,7 @@ pub mod question;
 pub mod standing;
 
 mod api;
+mod attach;
 mod command;
 mod complete;
 mod follow;
@@ -80,6 +81,7 @@ async fn dispatch(cli: Cli) -> Outcome {
         Command::Serve(args) => command::host::serve(*args).await,
         Command::Migrate(args) => command::host::migrate(globals, args).await,
         Command::RunAs(args) => command::host::run_as(args),
+        Command::GuestMachine(args) => command::host::guest_machine(args).await,
         Command::Simulator(args) => command::simulator::run(globals, args).await,
         Command::Doctor(args) => command::doctor::run(globals, *args).await,
         command => {
@@ -101,6 +103,7 @@ async fn ask_server(session: &Session, command: Command) -> Outcome {
         | Command::Serve(_)
         | Command::Migrate(_)
         | Command::RunAs(_)
+        | Command::GuestMachine(_)
         | Command::Simulator(_)
         | Command::Doctor(_) => Ok(exit::DONE),
         Command::Sizes(args) => command::sizes::run(session, args).await,
@@ -119,6 +122,9 @@ async fn ask_server(session: &Session, command: Command) -> Outcome {
         Command::Schema(args) => command::schema::run(session, &args),
         Command::Completion(args) => command::completion::run(session, &args),
         Command::Man(args) => command::man::run(session, &args),
+        Command::Ssh(args) => command::ssh::ssh(session, args).await,
+        Command::Exec(args) => command::ssh::exec(session, args).await,
+        Command::Cp(args) => command::cp::run(session, args).await,
         Command::Wait(args) => command::wait::run(session, args).await,
         Command::Start(args) => command::power::start(session, args).await,
         Command::Stop(args) => command::power::stop(session, args).await,

@@ -17,6 +17,7 @@ use crate::telemetry::{TracesConfig, check_filter};
 use super::ConfigErrors;
 use super::accounts::{Reach, accounts};
 use super::edge::{EdgeConfig, edge};
+use super::guest::{GuestSsh, guest_ssh};
 use super::offers::{catalogue, default_region, default_shell, default_size};
 use super::parse;
 use super::source::{Secret, Source};
@@ -31,9 +32,8 @@ const TOKEN_MIN: usize = 32;
 
 /// Known to earlier servers or meant for later versions: accepted, and said to do nothing, with what
 /// does it instead. What is set and silently left alone would be taken for a rule that holds.
-const WITHOUT_EFFECT: [(&str, &str); 14] = [
+const WITHOUT_EFFECT: [(&str, &str); 13] = [
     ("CONTABO_SSH_KEY_ID", "nothing in this version"),
-    ("INSTALL_TIMEOUT_MINUTES", "nothing in this version"),
     ("ACCOUNT_LOCKOUT_ATTEMPTS", "5 wrong passwords lock an account, always"),
     ("ACCOUNT_LOCKOUT_DURATION", "an account is locked for 15 minutes, always"),
     ("BCRYPT_ROUNDS", "passwords are kept as Argon2id, and bcrypt's hashes are replaced"),
@@ -85,6 +85,7 @@ pub struct ServeConfig {
     pub catalogue: Catalogue,
     pub log_filter: Option<String>,
     pub log_json: Option<bool>,
+    pub guest_ssh: GuestSsh,
     /// Where traces go; none by default.
     pub traces: Option<TracesConfig>,
 }
@@ -101,9 +102,12 @@ pub fn read(source: &mut Source, today: Date) -> Result<(ServeConfig, Vec<Warnin
         false => Reach::Beyond,
     };
     let (seal_key, seal_key_file) = seal_key(source);
+    let contabo = contabo(source);
+    let guest_ssh = guest_ssh(source, contabo.simulated);
     let config = ServeConfig {
         database: database(source),
-        contabo: contabo(source),
+        contabo,
+        guest_ssh,
         default_size: default_size(source, &catalogue, today, &mut warnings),
         install_timeout_minutes: number(source, "INSTALL_TIMEOUT_MINUTES", 15, 1..=240),
         allowed_origins: source.value("ALLOWED_ORIGINS").map_or(vec![], |v| parse::list(&v.text)),

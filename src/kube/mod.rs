@@ -6,7 +6,7 @@
 //! method, the [`Authorizer`](crate::access::Authorizer) decides, and one module answers:
 //! [`discovery`], [`openapi`], [`read`] (get, list), [`watch`], [`write`] (create, update, patch,
 //! apply, delete), [`collection`], or one of the parts only DevPocket has ([`plan`],
-//! [`decisions`], [`approval`], [`resolve`], [`undelete`]).
+//! [`decisions`], [`exec`], [`approval`], [`resolve`], [`undelete`]).
 //! Kinds come from the table in `specs`; nothing here is written per kind except the rules in
 //! [`rules`] and those parts.
 //!
@@ -35,6 +35,7 @@ mod collection;
 mod decisions;
 mod discovery;
 mod events;
+mod exec;
 mod fit;
 mod keys;
 mod made;
@@ -75,6 +76,7 @@ use call::Call;
 pub use approval::ApprovalRequest;
 pub use catalogue::{CatalogueView, RegionPrice, SizeView};
 pub use decisions::EnvironmentDecisions;
+pub use exec::EXEC_PROTOCOL;
 pub use made::PlansMade;
 pub use plan::EnvironmentPlan;
 pub use resolve::ResolveRequest;
@@ -143,6 +145,11 @@ async fn answer(state: Arc<AppState>, prefix: &str, request: Request) -> Result<
         return Err(Status::new(Reason::NotFound, message));
     };
     let (parts, body) = request.into_parts();
+    if let Target::Resource(resource) = &target
+        && resource.part == Some(Part::Exec)
+    {
+        return exec_call(state, user, parts, resource.clone(), path).await;
+    }
     let mut call = Call::new(state, user, parts)?;
     let verb = verb(&call, &target)?;
     let attributes = attributes(verb, &target, path);
@@ -169,6 +176,26 @@ async fn answer(state: Arc<AppState>, prefix: &str, request: Request) -> Result<
         Target::KeyRotation => keys::rotate(&call).await,
         meta => discovery::serve(&call, &meta),
     }
+}
+
+/// A session on a machine is opened with GET, as a WebSocket must, and is no reading.
+async fn exec_call(
+    state: Arc<AppState>,
+    user: User,
+    parts: axum::http::request::Parts,
+    resource: ResourcePath,
+    path: &str,
+) -> Result<Response, Status> {
+    if parts.method != Method::GET {
+        return Err(method_not_allowed(&parts.method));
+    }
+    let attributes = attributes("create", &Target::Resource(resource.clone()), path);
+    match state.authorizer.authorize(&user, &attributes) {
+        Decision::Allow | Decision::Within(_) => {}
+        Decision::Hidden(namespace) => return Err(hidden(&namespace)),
+        Decision::Deny(why) => return Err(forbidden(&user, &attributes, &why)),
+    }
+    exec::serve(state, user, attributes, parts, resource).await
 }
 
 /// What everybody may ask about themselves.

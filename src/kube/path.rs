@@ -16,6 +16,7 @@ pub(super) enum Part {
     Status,
     Plan,
     Decisions,
+    Exec,
     Approval,
     Undelete,
     Resolve,
@@ -27,6 +28,7 @@ impl Part {
             Part::Status => "status",
             Part::Plan => "plan",
             Part::Decisions => "decisions",
+            Part::Exec => "exec",
             Part::Approval => "approval",
             Part::Undelete => "undelete",
             Part::Resolve => "resolve",
@@ -39,7 +41,7 @@ impl Part {
             Part::Status => &["get", "patch", "update"],
             Part::Plan => &["create", "get"],
             Part::Decisions => &["get"],
-            Part::Approval | Part::Undelete | Part::Resolve => &["create"],
+            Part::Exec | Part::Approval | Part::Undelete | Part::Resolve => &["create"],
         }
     }
 }
@@ -47,7 +49,9 @@ impl Part {
 /// The subresources of a kind.
 pub(super) fn parts(kind: Kind) -> Vec<Part> {
     let own: &[Part] = match kind {
-        Kind::Environment => &[Part::Approval, Part::Decisions, Part::Plan, Part::Undelete],
+        Kind::Environment => {
+            &[Part::Approval, Part::Decisions, Part::Exec, Part::Plan, Part::Undelete]
+        }
         Kind::Operation => &[Part::Resolve],
         _ => &[],
     };

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use devpocket_controllers::client::Client;
 use devpocket_controllers::clock::{Clock, Ids};
 use devpocket_controllers::cloud::Cloud;
-use devpocket_controllers::guest::Unobserved;
+use devpocket_controllers::guest::{Guest, Unobserved};
 use devpocket_controllers::manager::{Deps, Manager, Settings};
 use devpocket_controllers::store::Store;
 use devpocket_specs::admit::Actor;
@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::access::seal::{SealError, Sealer};
 use crate::access::{ByRole, TokenError, Tokens, User};
 use crate::accounts::{AccountError, AccountSettings, Accounts, SignedIn};
+use crate::bridge::{Authority, AuthorityError, Bridge, Dialer};
 use crate::cache::{CacheOptions, CachedStore};
 use crate::config::public_host;
 use crate::contabo::Sensitive;
@@ -60,6 +61,8 @@ pub struct NodeConfig {
     pub origins: Vec<String>,
     pub edge: EdgeParts,
     pub settings: Settings,
+    /// How machines are reached; without this nobody looks at their operating systems.
+    pub dialer: Option<Arc<dyn Dialer>>,
     pub metrics: Option<MetricsText>,
 }
 
@@ -107,6 +110,8 @@ pub enum NodeError {
     Seal(#[from] SealError),
     #[error(transparent)]
     Keys(#[from] KeysError),
+    #[error("the authority that opens machines: {0}")]
+    Authority(#[from] AuthorityError),
     #[error("the admin token: {0}")]
     Token(#[from] TokenError),
     #[error("accounts: {0}")]
@@ -144,11 +149,11 @@ impl Ports {
         }
     }
 
-    fn deps(&self, cloud: Arc<dyn Cloud>) -> Deps {
+    fn deps(&self, cloud: Arc<dyn Cloud>, guest: Arc<dyn Guest>) -> Deps {
         Deps {
             store: self.store.clone(),
             cloud,
-            guest: Arc::new(Unobserved),
+            guest,
             clock: self.clock.clone(),
             ids: self.ids.clone(),
             catalogue: self.catalogue.clone(),
@@ -205,6 +210,17 @@ impl Node {
         let keys = Arc::new(ports.keys(&sealer, &postgres));
         keys.check(&config.lost_seal_keys).await?;
 
+        let bridge = match config.dialer {
+            Some(dialer) => {
+                let authority = Authority::open(postgres.clone(), sealer.clone()).await?;
+                Some(Bridge::new(authority, dialer))
+            }
+            None => None,
+        };
+        let guest: Arc<dyn Guest> = match &bridge {
+            Some(bridge) => Arc::new(bridge.clone()),
+            None => Arc::new(Unobserved),
+        };
         let outbox = match config.edge.carrier {
             Some(_) => Outbox::new(sealer.clone()),
             None => Outbox::default(),
@@ -240,6 +256,7 @@ impl Node {
             authorizer: Arc::new(ByRole),
             authenticator: Arc::new(SignedIn::new(tokens, accounts.clone())),
             accounts: Some(accounts),
+            bridge,
             hosts: AllowedHosts::new(&hosts).with_origins(&config.origins),
             edge: parts.edge(&postgres, &ports.clock, certificate),
             keys: Some(keys),
@@ -253,7 +270,7 @@ impl Node {
         let api = tokio::spawn(config.server.serve(state));
 
         let controllers_stop = CancellationToken::new();
-        let deps = ports.deps(config.cloud);
+        let deps = ports.deps(config.cloud, guest);
         let controllers =
             tokio::spawn(Manager::run(deps, config.settings, controllers_stop.clone()));
         let client = ports.client(Actor {

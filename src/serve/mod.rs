@@ -5,11 +5,13 @@ use std::sync::Arc;
 use devpocket_controllers::clock::{Clock, Ids};
 use devpocket_controllers::manager::Settings;
 use devpocket_specs::template::SHIPPED;
+use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::bridge::{Direct, Simulated};
 use crate::clock::{RandomIds, SystemClock};
-use crate::config::{ConfigErrors, Database, MigrateArgs, ServeArgs, ServeConfig};
+use crate::config::{ConfigErrors, Database, GuestSsh, MigrateArgs, ServeArgs, ServeConfig};
 use crate::contabo::{ContaboClient, SetupError};
 use crate::mail::{Carrier, MailError, SmtpCarrier};
 use crate::node::{EdgeParts, Node, NodeConfig, NodeError};
@@ -97,6 +99,11 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
         origins: config.allowed_origins.clone(),
         edge: edge(&config)?,
         settings: settings(&config, &*ids),
+        dialer: match &config.guest_ssh {
+            GuestSsh::Direct => Some(Arc::new(Direct)),
+            GuestSsh::Simulated(control) => Some(Arc::new(Simulated::new(control))),
+            GuestSsh::Off => None,
+        },
         metrics: Some(metrics),
         ids,
     })
@@ -155,6 +162,7 @@ fn settings(config: &ServeConfig, ids: &dyn Ids) -> Settings {
     let mut settings = Settings::new(format!("devpocket-{}", ids.uid()));
     settings.templates = SHIPPED.map(|(_, yaml)| yaml).to_vec();
     settings.sweep_period = config.sweep;
+    settings.install_timeout = SignedDuration::from_mins(config.install_timeout_minutes.into());
     settings.transition_period = settings.transition_period.min(config.sweep);
     settings.first.monthly_budget = config.monthly_budget.clone();
     settings.first.unknown_purchase = config.unknown_purchase;

@@ -12,6 +12,7 @@ use super::{AllowedHosts, Edge};
 use crate::access::seal::Sealer;
 use crate::access::{Authenticator, Authorizer};
 use crate::accounts::Accounts;
+use crate::bridge::Bridge;
 use crate::keys::Keys;
 use crate::kube::PlansMade;
 use crate::mail::Outbox;
@@ -67,6 +68,8 @@ pub struct AppState {
     pub authenticator: Arc<dyn Authenticator>,
     /// Absent over a store that is not Postgres: `/api/v1` then knows nobody.
     pub accounts: Option<Arc<Accounts>>,
+    /// The way into machines; absent where nobody looks at their operating systems.
+    pub bridge: Option<Bridge>,
     pub hosts: AllowedHosts,
     /// Proxies, limits, and how people reach this server.
     pub edge: Edge,

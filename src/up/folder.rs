@@ -138,8 +138,9 @@ impl Folder {
 }
 
 /// Everything that is ever put into the folder.
-const OURS: [&str; 13] = [
+const OURS: [&str; 14] = [
     "lock",
+    "disks",
     "postgres",
     "postgres-download",
     "simulator",
@@ -153,13 +154,24 @@ const OURS: [&str; 13] = [
     TWIN,
     "twin.yaml.new",
 ];
+/// How often an ephemeral folder is tried to be removed, and the pause between two tries.
+const REMOVALS: u32 = 20;
+const REMOVE_AGAIN: Duration = Duration::from_millis(50);
 /// The picture an account began with.
 const TWIN: &str = "twin.yaml";
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        if self.ephemeral {
-            let _ = fs::remove_dir_all(&self.path);
+        if !self.ephemeral {
+            return;
+        }
+        // A simulated machine that was just switched off may still write a last word.
+        for _ in 0..REMOVALS {
+            match fs::remove_dir_all(&self.path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {}
+                _ => return,
+            }
+            std::thread::sleep(REMOVE_AGAIN);
         }
     }
 }

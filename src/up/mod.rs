@@ -10,6 +10,7 @@ mod folder;
 mod mail;
 mod next;
 mod screen;
+mod settings;
 mod stop;
 mod story;
 mod watch;
@@ -17,13 +18,9 @@ mod watch;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use devpocket_controllers::manager::Settings;
 use devpocket_controllers::sim::contabo;
 use devpocket_specs::catalogue::Catalogue;
-use devpocket_specs::money::Money;
-use devpocket_specs::template::SHIPPED;
 use jiff::SignedDuration;
 use tokio::time::Instant;
 
@@ -31,6 +28,7 @@ use crate::access::seal::{SealError, new_key};
 use crate::access::{TokenError, new_token};
 use crate::accounts::keys::SigningKeys;
 use crate::accounts::{AccountSettings, Registration};
+use crate::bridge::Simulated;
 use crate::cli::output::ColorChoice;
 use crate::clock::{RandomIds, SystemClock};
 use crate::contabo::{
@@ -42,6 +40,7 @@ use crate::node::{EdgeParts, Node, NodeConfig, NodeError};
 use crate::picture::{self, Picture, PictureError};
 use crate::serve::ServeError;
 use crate::server::{Exposure, LocalTls, Server, ServerError, TlsError};
+use crate::simulator::guests::GuestConfig;
 use crate::simulator::{self, Simulator, SimulatorClock, SimulatorConfig, SimulatorError};
 use crate::store::{self, PgOptions, SchemaError, UrlError};
 use crate::telemetry::{self, TelemetryError};
@@ -51,16 +50,6 @@ pub use folder::FolderError;
 use folder::{Folder, SecretError};
 use screen::Screen;
 use stop::Ending;
-
-/// Budget of the simulated account, so that the brake is there and does not bite at once.
-const BUDGET_CENTS: i64 = 50_000;
-/// Whoever watches should not wait a minute for a drift to be seen.
-const SWEEP_PERIOD: Duration = Duration::from_secs(2);
-const TRANSITION_PERIOD: Duration = Duration::from_millis(500);
-/// What was done less than this long ago may not show yet; the simulated lag is shorter.
-const LAG_ALLOWANCE_SECONDS: i64 = 2;
-/// Silence that proves absence here; on Contabo it is half an hour.
-const SETTLE_SECONDS: i64 = 20;
 
 /// What stops a start.
 #[derive(Debug, thiserror::Error)]
@@ -266,6 +255,11 @@ async fn start_simulator(
         data: Some(folder.path().join("simulator")),
         account,
         speed: Some(args.speed),
+        guests: Some(GuestConfig {
+            disks: Some(folder.path().join("disks")),
+            unsafe_host_shell: args.unsafe_host_shell,
+            ..GuestConfig::new(std::env::current_exe().map_err(UpError::Program)?)
+        }),
         clock: SimulatorClock {
             now: shared.now,
             advance: Arc::new(move |by: SignedDuration| {
@@ -359,7 +353,8 @@ async fn start_node(
         hosts: Vec::new(),
         origins: Vec::new(),
         edge,
-        settings: settings(folder),
+        settings: settings::settings(folder),
+        dialer: Some(Arc::new(Simulated::new(&simulator.control_url()))),
         metrics: Some(telemetry::start_metrics()?),
     })
     .await?)
@@ -375,17 +370,4 @@ fn accounts(folder: &Folder, server: &Server) -> Result<AccountSettings, UpError
         public_url: format!("http://{}", server.address()),
         ..AccountSettings::new(keys)
     })
-}
-
-/// The folder's lock makes this the only process on this database, so the name in the lease can
-/// stay the same: the next start after a kill need not wait for the lease to run out.
-fn settings(folder: &Folder) -> Settings {
-    let mut settings = Settings::new(format!("up:{}", folder.path().display()));
-    settings.templates = SHIPPED.map(|(_, yaml)| yaml).to_vec();
-    settings.sweep_period = SWEEP_PERIOD;
-    settings.transition_period = TRANSITION_PERIOD;
-    settings.first.monthly_budget = Some(Money::eur(BUDGET_CENTS));
-    settings.first.lag_allowance_seconds = Some(LAG_ALLOWANCE_SECONDS);
-    settings.first.settle_seconds = Some(SETTLE_SECONDS);
-    settings
 }

@@ -16,6 +16,7 @@ pub fn show(screen: &Screen, args: &UpArgs, contexts: &Contexts, one: Option<&En
         Some(environment) => {
             let name = &environment.metadata.name;
             vec![
+                (format!("ssh {name}"), "a shell on its machine"),
                 ("get env".to_owned(), "what there is"),
                 (format!("simulator panel stop {name}"), "someone stops it: it returns"),
                 (format!("explain env/{name}"), "why it is as it is"),

@@ -174,6 +174,7 @@ impl Replica {
             authorizer: Arc::new(ByRole),
             authenticator: authenticator.clone(),
             accounts: Some(accounts.clone()),
+            bridge: None,
             hosts: AllowedHosts::default(),
             edge: Default::default(),
             keys: None,

@@ -66,6 +66,7 @@ async fn start(world: &World, environment: &Environment) {
             user_data_digest: None,
             template: None,
             parameters: None,
+            install_generation: None,
             request: None,
             by_person: false,
         },

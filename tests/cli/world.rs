@@ -118,6 +118,7 @@ impl World {
             authorizer: Arc::new(ByRole),
             authenticator: Arc::new(Tokens::single(TOKEN, User::admin("admin")).unwrap()),
             accounts: None,
+            bridge: None,
             hosts: AllowedHosts::new(Vec::<String>::new()),
             edge: Default::default(),
             keys: None,

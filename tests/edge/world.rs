@@ -84,6 +84,7 @@ impl World {
             authorizer: Arc::new(ByRole),
             authenticator: Arc::new(tokens),
             accounts: None,
+            bridge: None,
             hosts: AllowedHosts::new(["dev.example.com"]).with_origins(&setup.origins),
             edge: Edge {
                 proxies: Proxies::read(setup.proxies).unwrap(),

@@ -10,7 +10,9 @@ use devpocket::bridge::{Authority, Bridge, Dialer, Simulated};
 use devpocket::simulator::control::{GuestFault, GuestView, PanelAction};
 use devpocket::store::{PgOptions, PgStore};
 use devpocket_controllers::guest::{Guest as _, GuestError, Target, Wanted};
-use devpocket_specs::render::{HostKey, RenderInput, render};
+use devpocket_specs::install::{CloudInitState, ProgressState, read_cloud_init, read_progress};
+use devpocket_specs::render::{HostKey, PLAN_PATH, RenderInput, planned_steps, render};
+use sha2::{Digest as _, Sha256};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::support::postgres::TestDatabase;
@@ -150,16 +152,23 @@ async fn a_look_brings_progress_cloud_init_and_each_line_of_a_log_once() {
             let part = look.logs.iter().find(|part| part.path == path).unwrap();
             assert_eq!(part.from, log.len() as u64);
             log.extend_from_slice(&part.bytes);
-            let progress: serde_json::Value =
-                serde_json::from_slice(&look.progress.unwrap()).unwrap();
-            if progress["state"] == "done" && part.bytes.is_empty() {
-                return look.cloud_init;
+            let progress = read_progress(&look.progress.unwrap()).unwrap();
+            if progress.state == ProgressState::Done && part.bytes.is_empty() {
+                return (look.cloud_init, progress);
             }
         }
     };
-    let (code, status) = tokio::time::timeout(LIMIT, asked).await.expect("it is done");
-    assert_eq!(code, 0);
-    assert!(String::from_utf8_lossy(&status).contains(r#""status":"done""#));
+    let (cloud_init, progress) = tokio::time::timeout(LIMIT, asked).await.expect("it is done");
+    assert_eq!(read_cloud_init(cloud_init.0, &cloud_init.1).unwrap().state, CloudInitState::Done);
+    // It did what the plan in the user-data says, and names it as the real installer does.
+    let plan = it.bridge.exec(&target, &format!("cat {PLAN_PATH}"), b"").await.unwrap().stdout;
+    let planned = planned_steps(std::str::from_utf8(&plan).unwrap()).unwrap();
+    let planned: Vec<&str> = planned.iter().map(|step| step.name.as_str()).collect();
+    let done: Vec<&str> = progress.done.iter().map(|step| step.name.as_str()).collect();
+    assert_eq!(done, planned);
+    assert!(done.contains(&"firewall"), "{done:?}");
+    let digest: String = Sha256::digest(&plan).iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(progress.plan, digest);
     let whole = it.bridge.exec(&target, &format!("cat {path}"), b"").await.unwrap().stdout;
     assert!(log == whole, "in pieces it is {} bytes, whole {}", log.len(), whole.len());
     // A log that was cut short begins anew.

@@ -29,7 +29,7 @@ async fn a_machine_that_is_off_refuses_and_its_disk_survives() {
     refused(port).await;
     world.panel(PanelAction::Start).await;
     assert_eq!(world.answering().await, port, "the port stays");
-    assert_eq!(world.run("cat file; pgrep -c sleep").await.lines().next(), Some("kept"));
+    assert_eq!(world.run("cat file").await, "kept");
     assert_eq!(world.run("pgrep -c sleep || true").await, "0", "nothing ran on");
 
     let world = world.restarted().await;
@@ -104,7 +104,7 @@ async fn the_first_boot_goes_step_by_step_fails_where_told_and_goes_on() {
     assert_eq!(status["status"], "done");
 
     // The same machine installed anew, on a bad day.
-    let fault = GuestFault::Fails { step: "docker".into() };
+    let fault = GuestFault::Fails { step: "docker".into(), code: None };
     world.control.spoil("demo", Some(fault), false).await.unwrap();
     world.control.spoil("demo", None, true).await.unwrap();
     let _ = std::fs::remove_file(world.folder.path().join("known"));
@@ -116,6 +116,6 @@ async fn the_first_boot_goes_step_by_step_fails_where_told_and_goes_on() {
     world.control.spoil("demo", None, false).await.unwrap();
     world.run("sudo -n systemctl restart devpocket-install.service").await;
     let done = until(&world, "done", |seen| seen["state"] == "done").await;
-    assert_eq!(done["attempt"], 2);
+    assert_eq!(done["boots"], 2);
     assert_eq!(done["done"].as_array().unwrap().len(), 2);
 }

@@ -58,6 +58,8 @@ async fn sshd(root: &Path, bridge: &Bridge, port: u16) -> Child {
     write(root, "usr/local/bin/sudo", "#!/bin/sh\nshift\nexec \"$@\"\n", 0o755);
     let reload = "#!/bin/sh\nkill -HUP \"$(cat /tmp/sshd.pid)\"\n";
     write(root, "usr/local/bin/systemctl", reload, 0o755);
+    let status = "#!/bin/sh\necho '{\"status\":\"done\"}'\nexit 2\n";
+    write(root, "usr/local/bin/cloud-init", status, 0o755);
     let progress = "{\"version\":1,\"state\":\"running\",\"step\":\"docker\",\"percent\":5}\n";
     write(root, "var/lib/devpocket/progress.json", progress, 0o644);
     for folder in ["home/dev", "var/log"] {
@@ -129,7 +131,7 @@ async fn a_first_contact_with_openssh_its_logs_and_its_reload() {
     };
     let look = tokio::time::timeout(LIMIT, asked).await.expect("it takes its own key up");
     assert!(String::from_utf8(look.progress.unwrap()).unwrap().contains("docker"));
-    assert_ne!(look.cloud_init.0, 0, "there is no cloud-init here");
+    assert_eq!(look.cloud_init.0, 2, "what its program ended with");
     assert!(!folder.path().join("etc/ssh/ssh_host_ed25519_key").exists());
 
     // What an OpenSSH client makes of it: one line in known_hosts is enough.

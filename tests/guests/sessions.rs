@@ -101,7 +101,7 @@ async fn files_are_copied_by_sftp() {
     }
     let world = World::new().await;
     let local = world.folder.path().join("file");
-    let bytes: Vec<u8> = (0..300_000u32).map(|n| (n * n) as u8).collect();
+    let bytes: Vec<u8> = (0..300_000u32).map(|n| n.wrapping_mul(n) as u8).collect();
     std::fs::write(&local, &bytes).unwrap();
     let batch = world.folder.path().join("batch");
     let back = world.folder.path().join("back");
@@ -127,6 +127,9 @@ async fn ports_are_forwarded_within_the_machine_only() {
     }
     let world = World::new().await;
     world.run("echo inside >index.html; nohup python3 -m http.server 8080 >/dev/null 2>&1 &").await;
+    // It listens when it listens.
+    let asks = "import socket; socket.create_connection((\"127.0.0.1\", 8080))";
+    world.run(&format!("until python3 -c '{asks}' 2>/dev/null; do sleep 0.1; done")).await;
     // A port of this computer's loopback, which the machine must not reach.
     let own = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let own_port = own.local_addr().unwrap().port();

@@ -7,6 +7,7 @@ use std::time::Duration;
 use devpocket::clock::SystemClock;
 use devpocket::simulator::control::{ControlClient, CreateInstance, GuestView, PanelAction};
 use devpocket::simulator::guests::GuestConfig;
+use devpocket::simulator::machine::Isolation;
 use devpocket::simulator::{Simulator, SimulatorConfig};
 use devpocket_controllers::sim::contabo::Settings;
 use tempfile::TempDir;
@@ -37,7 +38,10 @@ pub struct World {
 impl World {
     /// A simulator with one machine that runs and answers.
     pub async fn new() -> World {
-        World::in_sandbox("bwrap").await
+        let world = World::in_sandbox("bwrap").await;
+        let isolation = world.guest().await.map(|guest| guest.isolation);
+        assert_eq!(isolation, Some(Isolation::Sandbox), "bubblewrap is there and does not work");
+        world
     }
 
     /// The same, with another program than bubblewrap.

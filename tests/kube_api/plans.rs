@@ -303,6 +303,7 @@ async fn a_person_resolves_what_nobody_else_can() {
             user_data_digest: None,
             template: None,
             parameters: None,
+            install_generation: None,
             request: None,
             by_person: false,
         },

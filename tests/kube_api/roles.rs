@@ -22,6 +22,7 @@ const EXPECTED: &[(&str, &str, &str)] = &[
     ("environments/decisions", "get", "yyyy"),
     ("environments/approval", "approve", "nnyy"),
     ("environments/undelete", "create", "nyyy"),
+    ("environments/exec", "create", "nyyy"),
     ("secrets", "get list watch", "yyyy"),
     ("secrets", "create update patch delete deletecollection", "nyyy"),
     ("events", "get list watch", "yyyy"),
@@ -138,6 +139,8 @@ fn request(
         "create" if part.is_empty() => {
             (Method::POST, format!("{all}?dryRun=All"), "application/json", body(resource, "new"))
         }
+        // A WebSocket is opened with GET.
+        "create" if part == "/exec" => (Method::GET, one, "application/json", Value::Null),
         "create" => {
             (Method::POST, format!("{one}?dryRun=All"), "application/json", body(resource, &name))
         }

@@ -84,6 +84,7 @@ impl World {
             authorizer: Arc::new(ByRole),
             authenticator,
             accounts: None,
+            bridge: None,
             hosts: AllowedHosts::new(["pocket.example"]),
             edge: Default::default(),
             keys: None,

@@ -2,6 +2,7 @@
 
 mod first_start;
 mod looks;
+mod machine;
 mod readme;
 mod refusals;
 mod sessions;

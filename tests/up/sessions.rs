@@ -123,7 +123,7 @@ fn an_ephemeral_one_keeps_nothing() {
         let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
         names.filter(|name| name.starts_with("devpocket-")).count()
     };
-    assert_eq!(ours(), 1);
+    assert_eq!(ours(), 2, "its data, and the sockets of its machines");
     let output = up.interrupt();
     assert!(output.contains("Nothing is kept"), "{output}");
     assert!(!output.contains("pr0duction"), "{output}");

@@ -12,7 +12,8 @@ use super::install::Readiness;
 use super::observed::{Observed, evidence_from, look};
 use super::world::World;
 use super::{
-    binding, display_name, drift, install, loss, ordering, power, requests, software, stuck, unseen,
+    binding, display_name, drift, guest, install, loss, ordering, power, requests, software, stuck,
+    unseen,
 };
 use crate::guard::hold;
 use crate::machine::state::word_state;
@@ -99,7 +100,10 @@ pub(super) fn plan(draft: &mut Draft<'_, '_>, bound: &Bound<'_>, replaced: &[&Ma
     }
     loss::disk_replaced(draft, bound);
     match bound.stage() {
-        MachineState::Running | MachineState::Stopped => usable(draft, bound),
+        MachineState::Running | MachineState::Stopped => {
+            usable(draft, bound);
+            guest::judge(draft, bound);
+        }
         stage => preparing(draft, bound, stage),
     }
 }

@@ -37,6 +37,7 @@ pub(super) fn operation(world: &World<'_>, machine: &Machine, rendered: &Rendere
     operation.spec.user_data_digest = Some(rendered.digest.clone());
     operation.spec.template.clone_from(&rendered.template);
     operation.spec.parameters = Some(rendered.parameters.clone());
+    operation.spec.install_generation = Some(machine.spec.install_generation + 1);
     operation
 }
 

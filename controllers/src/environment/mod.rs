@@ -41,6 +41,7 @@ mod draft;
 mod drift;
 mod events;
 mod facts;
+mod guest;
 mod install;
 mod loss;
 pub mod names;

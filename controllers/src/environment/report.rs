@@ -54,6 +54,8 @@ pub(super) struct Report {
     pub ending: Option<Says>,
     pub replaced: Option<Says>,
     pub lost: Option<Says>,
+    /// What is known of its operating system; absent: nobody looked.
+    pub guest: Option<Says>,
     /// Another machine than the one ordered.
     pub other: Option<Says>,
 }
@@ -100,7 +102,8 @@ pub(super) fn write(
         Says::no("NotBound", "no machine is bound")
     };
     put(world, status, conditions::MACHINE_BOUND, bound);
-    put(world, status, conditions::GUEST_READY, guest());
+    let guest = report.guest.clone().unwrap_or_else(not_looked_at);
+    put(world, status, conditions::GUEST_READY, guest);
     for (name, kind) in [
         (conditions::PAUSED, StandstillKind::Paused),
         (conditions::HELD, StandstillKind::Held),
@@ -138,7 +141,7 @@ fn message<'a>(report: &'a Report, holds: &'a [Hold], silence: Option<&'a Hold>)
     holds.first().or(silence).map_or(&report.message, |hold| &hold.message)
 }
 
-fn guest() -> Says {
+fn not_looked_at() -> Says {
     Says::new(
         ConditionStatus::Unknown,
         "NotObserved",

@@ -220,6 +220,11 @@ fn contract(world: &World<'_>) -> Option<Step> {
     if machine.spec.install_generation == 0 && machine.status.seen.is_some() {
         return Some(Step::CountInstall { generation: 1 });
     }
+    let installed = world.operations.iter().filter(|o| happened(o));
+    let newest = installed.filter_map(|o| o.spec.install_generation).max();
+    if let Some(generation) = newest.filter(|newest| *newest > machine.spec.install_generation) {
+        return Some(Step::CountInstall { generation });
+    }
     let date = term::paid_through(machine, term::day(world.now))?;
     if machine.spec.paid_through == Some(date) {
         return None;

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::mirrors::installation_key;
 use super::settings::FirstInstallation;
 use crate::client::{Client, ClientError};
+use crate::guest::{Guest, GuestError};
 
 const PURCHASES_PER_HOUR: u32 = 3;
 const RECLAIM_AFTER_SECONDS: i64 = 86_400;
@@ -28,6 +29,28 @@ pub async fn ensure(client: &Client, first: &FirstInstallation) -> Result<(), Cl
         Err(error) if error.is_already_exists() => Ok(()),
         other => other.map(drop),
     }
+}
+
+/// The authority whose certificates open machines is part of every user-data: it is in the record,
+/// so that whoever renders gets the same bytes. Nothing where guests are not looked at.
+pub async fn authority(client: &Client, guest: &dyn Guest) -> Result<(), AuthorityError> {
+    let line = guest.authority().await?;
+    let key = installation_key();
+    let Some(mut record) = client.get::<Installation>(&key).await? else { return Ok(()) };
+    if record.status.user_ca != line {
+        record.status.user_ca = line;
+        client.update_status(&record).await?;
+    }
+    Ok(())
+}
+
+/// Why the authority is not in the record.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthorityError {
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error(transparent)]
+    Guest(#[from] GuestError),
 }
 
 fn spec(drawn: Uuid, first: &FirstInstallation) -> InstallationSpec {

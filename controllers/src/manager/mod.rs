@@ -35,7 +35,7 @@ use crate::client::Client;
 use crate::clock::{Clock, Ids, seed};
 use crate::cloud::Cloud;
 use crate::environment::reconcile::EnvironmentReconciler;
-use crate::guest::Guest;
+use crate::guest::{Guest, GuestReconciler, VISITS};
 use crate::inventory::Inventory;
 use crate::machine::MachineReconciler;
 use crate::operation::OperationReconciler;
@@ -101,6 +101,7 @@ impl Manager {
             client,
             leader: leader.clone(),
             cloud: self.deps.cloud.clone(),
+            guest: self.deps.guest.clone(),
             mirrors: mirrors.clone(),
             settings: self.settings.clone(),
         };
@@ -164,6 +165,10 @@ impl Manager {
             tracing::warn!("the installation record cannot be made: {error}");
             term.clock().sleep(START_AGAIN).await;
         }
+        while let Err(error) = bootstrap::authority(&term.client, &*term.guest).await {
+            tracing::warn!("the authority that opens machines is not known: {error}");
+            term.clock().sleep(START_AGAIN).await;
+        }
         term.mirrors.ready().await;
         let revision = loop {
             match term.client.store().revision().await {
@@ -203,10 +208,18 @@ impl Manager {
             queues.operations.clone(),
             clock.clone(),
         );
-        join3(
+        let guests = Controller::new(
+            "guest",
+            GuestReconciler::new(term.clone(), stop.clone()),
+            queues.guests.clone(),
+            clock.clone(),
+        )
+        .with_concurrency(VISITS);
+        join4(
             environments.run(stop.clone()),
             machines.run(stop.clone()),
             operations.run(stop.clone()),
+            guests.run(stop.clone()),
         )
         .await;
     }
@@ -218,6 +231,7 @@ impl Manager {
             environments: queue(),
             machines: queue(),
             operations: queue(),
+            guests: queue(),
             triggers: Workqueue::new(clock.clone(), backoff::RECONCILE, seed(ids)),
         }
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use devpocket_specs::installation::UnknownPurchase;
 use devpocket_specs::money::Money;
+use jiff::SignedDuration;
 
 use crate::runtime::LeaseTimings;
 
@@ -15,6 +16,12 @@ pub const TRANSITION_PERIOD: Duration = Duration::from_secs(10);
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(25);
 /// Time between two attempts while the credentials are refused: asking more often locks accounts.
 pub const SIGN_IN_PERIOD: Duration = Duration::from_secs(300);
+/// How long an installation may take before it counts as failed.
+pub const INSTALL_TIMEOUT: SignedDuration = SignedDuration::from_mins(15);
+/// Time between two visits to a machine that installs itself.
+pub const GUEST_PERIOD: Duration = Duration::from_secs(2);
+/// Time between two visits to a machine at rest.
+pub const GUEST_REST_PERIOD: Duration = Duration::from_secs(60);
 /// How often every object is looked at again without a reason, at low priority.
 pub const RESYNC_PERIOD: Duration = Duration::from_secs(600);
 /// How often finished operations and old events are collected.
@@ -31,6 +38,9 @@ pub struct Settings {
     /// Must be shorter than [`LeaseTimings::longest_call`].
     pub call_timeout: Duration,
     pub resync_period: Duration,
+    pub install_timeout: SignedDuration,
+    pub guest_period: Duration,
+    pub guest_rest_period: Duration,
     /// For the Installation record, which the first start makes; later starts leave it alone.
     pub first: FirstInstallation,
     /// Templates that are installed where they are not yet, each its YAML.
@@ -59,6 +69,9 @@ impl Settings {
             transition_period: TRANSITION_PERIOD,
             call_timeout: CALL_TIMEOUT,
             resync_period: RESYNC_PERIOD,
+            install_timeout: INSTALL_TIMEOUT,
+            guest_period: GUEST_PERIOD,
+            guest_rest_period: GUEST_REST_PERIOD,
             first: FirstInstallation::default(),
             templates: Vec::new(),
         }

@@ -11,6 +11,7 @@ use super::settings::Settings;
 use crate::client::Client;
 use crate::clock::{Clock, timeout};
 use crate::cloud::Cloud;
+use crate::guest::Guest;
 use crate::runtime::{LeaderHandle, Recorder};
 
 /// How long a pass waits for mirrors that trail before it is put off.
@@ -24,6 +25,7 @@ pub struct Term {
     pub client: Client,
     pub leader: LeaderHandle,
     pub cloud: Arc<dyn Cloud>,
+    pub guest: Arc<dyn Guest>,
     pub mirrors: Mirrors,
     pub recorder: Recorder,
     pub settings: Arc<Settings>,

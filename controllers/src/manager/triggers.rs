@@ -16,6 +16,7 @@ use devpocket_specs::operation::Operation;
 
 use super::mirrors::{Mirrors, machine_key};
 use crate::environment::world::template_name;
+use crate::guest::is_only_guest;
 use crate::operation::token;
 use crate::runtime::{Change, Outcome, Priority, Workqueue};
 
@@ -35,6 +36,8 @@ pub struct Queues {
     pub environments: Workqueue<SharedKey>,
     pub machines: Workqueue<SharedKey>,
     pub operations: Workqueue<SharedKey>,
+    /// Machines whose operating system is visited.
+    pub guests: Workqueue<SharedKey>,
     pub triggers: Workqueue<Trigger>,
 }
 
@@ -85,6 +88,14 @@ pub fn subscribe(mirrors: &Mirrors, queues: &Queues) {
 fn machine_changed(queues: &Queues, change: &Change<Machine>) {
     let Some(machine) = change.object() else { return };
     let key = SharedKey::new(machine.key());
+    let visits_only = match (&change.old, &change.new) {
+        (Some(old), Some(new)) => is_only_guest(old, new),
+        _ => false,
+    };
+    // What a visit wrote is no reason for another one.
+    if machine.spec.claim.is_some() && !visits_only {
+        queues.guests.add(key.clone(), change.priority());
+    }
     queues.machines.add(key.clone(), change.priority());
     queues.triggers.add(Trigger::Record(key), change.priority());
     for record in [&change.old, &change.new].into_iter().flatten() {
@@ -219,7 +230,11 @@ pub fn everything(mirrors: &Mirrors, queues: &Queues) {
     for key in mirrors.environments.keys() {
         queues.environments.add(key, Priority::Low);
     }
-    for key in mirrors.machines.keys() {
+    for machine in mirrors.machines.list() {
+        let key = SharedKey::new(machine.key());
+        if machine.spec.claim.is_some() {
+            queues.guests.add(key.clone(), Priority::Low);
+        }
         queues.machines.add(key, Priority::Low);
     }
     let open = |operation: &Arc<Operation>| operation.status.phase.is_open();

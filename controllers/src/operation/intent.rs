@@ -46,6 +46,7 @@ pub fn planned<'a>(
             user_data_digest: None,
             template: None,
             parameters: None,
+            install_generation: None,
             request: None,
             by_person: false,
         },

@@ -140,8 +140,12 @@ impl OperationReconciler {
         if let Err(hold) = self.brakes(operation, false).await? {
             return self.held(operation, hold).await;
         }
-        let bench =
-            Workbench { client: &self.term.client, cloud: &*self.term.cloud, images: &self.images };
+        let bench = Workbench {
+            client: &self.term.client,
+            cloud: &*self.term.cloud,
+            guest: &*self.term.guest,
+            images: &self.images,
+        };
         let prepared = match bench.prepare(operation, machine, around.environment.as_deref()).await
         {
             Ok(prepared) => prepared,
@@ -149,6 +153,7 @@ impl OperationReconciler {
                 return self.withdraw(operation, &error.to_string()).await;
             }
             Err(PrepareError::Images(error)) => return Ok(Outcome::retry(error)),
+            Err(error @ PrepareError::FirstKey(_)) => return Ok(Outcome::retry(error)),
             Err(PrepareError::Client(error)) => return Err(error),
         };
         let issued = match self.take(operation, machine).await? {

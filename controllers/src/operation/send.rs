@@ -8,6 +8,7 @@ use devpocket_specs::kind::Kind;
 use devpocket_specs::machine::Machine;
 use devpocket_specs::object::{Key, Resource};
 use devpocket_specs::operation::{Operation, Verb};
+use devpocket_specs::render::HostKey;
 use devpocket_specs::template::Template;
 
 use super::images::Images;
@@ -17,6 +18,7 @@ use crate::client::{Client, ClientError};
 use crate::cloud::{self, Action, Call, Cloud, CloudError, Priority};
 use crate::environment::rendered;
 use crate::environment::world::template_name;
+use crate::guest::{Guest, GuestError};
 
 /// A call, complete but for its headers.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +39,8 @@ pub enum PrepareError {
     /// The operation lacks what its verb needs; it can never be sent.
     #[error("incomplete: {0}")]
     Incomplete(&'static str),
+    #[error("no key for the first contact: {0}")]
+    FirstKey(#[source] GuestError),
     #[error("images: {0}")]
     Images(#[source] CloudError),
     #[error(transparent)]
@@ -47,6 +51,7 @@ pub enum PrepareError {
 pub struct Workbench<'a> {
     pub client: &'a Client,
     pub cloud: &'a dyn Cloud,
+    pub guest: &'a dyn Guest,
     pub images: &'a Images,
 }
 
@@ -67,7 +72,10 @@ impl Workbench<'_> {
                 let image_id = self.image(spec.image.as_deref()).await?;
                 let user_data = match &spec.user_data_digest {
                     None => None,
-                    Some(digest) => Some(self.user_data(digest, environment).await?),
+                    Some(digest) => {
+                        let next = spec.install_generation;
+                        Some(self.user_data(digest, environment, machine, next).await?)
+                    }
                 };
                 Prepared::Reinstall(id?, Box::new(cloud::Reinstall { image_id, user_data }))
             }
@@ -92,7 +100,8 @@ impl Workbench<'_> {
         let order = machine.spec.order.as_ref().ok_or(PrepareError::Incomplete("no order"))?;
         let display_name =
             operation.spec.display_name.clone().ok_or(PrepareError::Incomplete("no name"))?;
-        let user_data = self.user_data(&order.user_data_digest, environment).await?;
+        let digest = &order.user_data_digest;
+        let user_data = self.user_data(digest, environment, machine, Some(1)).await?;
         let image_id = self.image(Some(&order.image)).await?;
         Ok(Prepared::Order(Box::new(cloud::Order {
             product_id: order.product_id.clone(),
@@ -116,6 +125,8 @@ impl Workbench<'_> {
         &self,
         digest: &str,
         environment: Option<&Environment>,
+        machine: &Machine,
+        generation: Option<i64>,
     ) -> Result<String, PrepareError> {
         let environment =
             environment.ok_or_else(|| PrepareError::Stale("the environment is gone".to_owned()))?;
@@ -128,11 +139,16 @@ impl Workbench<'_> {
         };
         let key = Key::cluster(Kind::Installation, installation::NAME);
         let installation = self.client.get::<Installation>(&key).await?;
+        let user_ca = installation.as_ref().and_then(|i| i.status.user_ca.as_deref());
+        let host_key = match generation.filter(|_| user_ca.is_some()) {
+            Some(generation) => Some(self.first_key(machine, generation).await?),
+            None => None,
+        };
         let around = rendered::Surroundings {
             catalogue: self.client.catalogue(),
             template: template.as_ref(),
-            user_ca: installation.as_ref().and_then(|i| i.status.user_ca.as_deref()),
-            host_key: None,
+            user_ca,
+            host_key: host_key.as_ref(),
         };
         let rendered = rendered::render(environment, &around)
             .map_err(|hold| PrepareError::Stale(hold.message))?;
@@ -141,6 +157,16 @@ impl Workbench<'_> {
             return Err(PrepareError::Stale(text.to_owned()));
         }
         Ok(rendered.user_data)
+    }
+}
+
+impl Workbench<'_> {
+    /// The key by which the machine proves itself at the first contact. It is kept before the call
+    /// is sent, so the machine is known even if the reply is lost.
+    async fn first_key(&self, machine: &Machine, generation: i64) -> Result<HostKey, PrepareError> {
+        let key = self.guest.first_key(&machine.metadata.name, generation).await;
+        let key = key.map_err(PrepareError::FirstKey)?;
+        Ok(HostKey { private: key.private, public: key.public })
     }
 }
 

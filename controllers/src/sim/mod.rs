@@ -5,5 +5,6 @@ pub mod clock;
 pub mod cloud;
 pub mod contabo;
 pub mod crash;
+pub mod guests;
 pub mod store;
 pub mod world;

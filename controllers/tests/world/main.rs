@@ -8,6 +8,7 @@ mod decisions;
 mod disturbances;
 mod environments;
 mod every_fault;
+mod guests;
 mod leaders;
 mod money;
 mod outside;

@@ -3,6 +3,7 @@
 //! A request that never reached the server is told apart from one that was refused, because only
 //! of the first it is certain that nothing was sent.
 
+mod attach;
 mod error;
 mod keys;
 mod options;

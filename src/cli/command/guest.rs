@@ -7,6 +7,9 @@ use crate::cli::error::{Outcome, exit};
 use crate::cli::output::Output;
 use crate::simulator::control::{ControlClient, GuestFault};
 
+/// How a step can fail.
+const CODES: [&str; 5] = ["step-failed", "source-down", "disk-full", "clock-wrong", "step-timeout"];
+
 /// Spoil or heal a simulated machine that Contabo calls running
 #[derive(Args, Debug)]
 #[command(before_help = "Example:\n  devpocket simulator guest demo hangs docker")]
@@ -35,10 +38,21 @@ enum What {
     },
     /// A step of the installation fails
     #[command(before_help = "Example:\n  devpocket simulator guest demo fails docker")]
-    Fails { step: String },
+    Fails {
+        step: String,
+        /// How: step-failed, source-down, disk-full, clock-wrong or step-timeout
+        #[arg(long, value_name = "CODE", value_parser = CODES)]
+        code: Option<String>,
+    },
     /// A step of the installation never ends
     #[command(before_help = "Example:\n  devpocket simulator guest demo hangs docker")]
     Hangs { step: String },
+    /// Its clock is wrong, so that it accepts no sign-in
+    #[command(before_help = "Example:\n  devpocket simulator guest demo clock -86400")]
+    Clock {
+        #[arg(allow_negative_numbers = true)]
+        seconds: i64,
+    },
     /// Another machine is in its place: other host keys, an empty disk
     #[command(before_help = "Example:\n  devpocket simulator guest demo other")]
     Other,
@@ -55,7 +69,12 @@ pub async fn guest(output: &Output, client: &ControlClient, args: GuestArgs) -> 
             let fault = GuestFault::Cut { after_bytes: bytes, times };
             (Some(fault), false, "loses its next connections")
         }
-        What::Fails { step } => (Some(GuestFault::Fails { step }), false, "fails in that step"),
+        What::Fails { step, code } => {
+            (Some(GuestFault::Fails { step, code }), false, "fails in that step")
+        }
+        What::Clock { seconds } => {
+            (Some(GuestFault::Clock { seconds }), false, "has a wrong clock")
+        }
         What::Hangs { step } => (Some(GuestFault::Hangs { step }), false, "hangs in that step"),
         What::Other => (None, true, "is another machine now"),
         What::Heal => (None, false, "has a good day again"),

@@ -12,10 +12,16 @@ pub enum GuestFault {
     Refuses,
     /// The network drops each of the next connections after so many bytes from the machine.
     Cut { after_bytes: u64, times: u32 },
-    /// A step of the installation fails.
-    Fails { step: String },
+    /// A step of the installation fails, with a code of the installer's; `step-failed` unless said.
+    Fails {
+        step: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        code: Option<String>,
+    },
     /// A step of the installation never ends.
     Hangs { step: String },
+    /// Its clock is wrong by so many seconds, so certificates of today are not valid for it.
+    Clock { seconds: i64 },
 }
 
 impl GuestFault {

@@ -14,6 +14,7 @@
 //! # Caveats
 //! A rollback to a snapshot does not bring back files: an empty disk of that time is laid out.
 
+mod disks;
 mod fault;
 mod layout;
 mod power;
@@ -23,7 +24,7 @@ mod user_data;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -35,6 +36,7 @@ pub use fault::GuestFault;
 
 use super::engine::Engine;
 use super::machine::{BadStep, Boot, InstallStep, Isolation};
+use disks::{Disks, private_folder};
 use power::{Plug, Powered};
 use user_data::UserData;
 
@@ -92,11 +94,9 @@ pub(super) struct Guests {
 struct Shared {
     config: GuestConfig,
     isolation: Isolation,
-    disks: PathBuf,
+    disks: Disks,
     /// Sockets have short paths only, so they are not beside the disks.
     runtime: PathBuf,
-    /// Whether the disks go with the simulator.
-    temporary: bool,
     machines: Mutex<BTreeMap<i64, Machine>>,
 }
 
@@ -126,9 +126,7 @@ impl Drop for Shared {
     fn drop(&mut self) {
         self.machines.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let _ = fs::remove_dir_all(&self.runtime);
-        if self.temporary {
-            let _ = fs::remove_dir_all(&self.disks);
-        }
+        self.disks.end();
     }
 }
 
@@ -139,15 +137,9 @@ impl Guests {
             tracing::warn!("{why}: simulated machines have a built-in shell only");
         }
         let runtime = private_folder()?;
-        let temporary = config.disks.is_none();
-        let disks = match &config.disks {
-            Some(disks) => disks.clone(),
-            None => private_folder()?,
-        };
-        fs::create_dir_all(&disks)?;
-        let disks = disks.canonicalize()?;
+        let disks = Disks::in_folder(config.disks.as_deref())?;
         let machines = Mutex::default();
-        let shared = Shared { config, isolation, disks, runtime, temporary, machines };
+        let shared = Shared { config, isolation, disks, runtime, machines };
         Ok(Guests { shared: Arc::new(shared) })
     }
 
@@ -210,12 +202,9 @@ impl Guests {
         let mut machines = self.lock();
         let Some(machine) = machines.get_mut(&id) else { return Ok(false) };
         machine.powered = None;
-        let place = self.disk_of(id, machine.seen.generation);
-        if place.exists() {
-            fs::remove_dir_all(&place)?;
-        }
         machine.data.files.retain(|file| !file.path.starts_with("/etc/ssh/ssh_host_"));
-        layout::make(&place, &machine.seen.name, &machine.data)?;
+        let Machine { seen, data, .. } = machine;
+        self.shared.disks.replace(id, seen.generation, &seen.name, data)?;
         if machine.seen.running {
             self.switch_on(machine);
         }
@@ -240,7 +229,8 @@ impl Guests {
                 let port = machines.get(&id).map(|machine| machine.port.clone());
                 // The old machine goes first: it has the disk that is wiped.
                 let faults = machines.remove(&id).map(|machine| machine.faults.clone());
-                if let Err(error) = self.install(&seen, &data) {
+                let disks = &self.shared.disks;
+                if let Err(error) = disks.install(id, seen.generation, &seen.name, &data) {
                     tracing::error!(machine = seen.name, %error, "its disk cannot be laid out");
                     continue;
                 }
@@ -279,7 +269,7 @@ impl Guests {
             program: self.shared.config.program.clone(),
             sandbox: self.shared.config.sandbox.clone(),
             isolation: self.shared.isolation.clone(),
-            disk: self.disk_of(seen.id, seen.generation),
+            disk: self.shared.disks.of(seen.id, seen.generation),
             runtime: self.runtime_of(seen.id),
             boot: self.boot_of(machine),
             faults: machine.faults.clone(),
@@ -293,24 +283,6 @@ impl Guests {
         machine.powered = Some(Powered::on(plug, before, tell));
     }
 
-    /// A disk for this installation, and none of an earlier one.
-    fn install(&self, seen: &Seen, data: &UserData) -> io::Result<()> {
-        let place = self.disk_of(seen.id, seen.generation);
-        if place.exists() {
-            return Ok(());
-        }
-        let all = self.shared.disks.join(seen.id.to_string());
-        if all.exists() {
-            fs::remove_dir_all(&all)?;
-        }
-        fs::create_dir_all(&all)?;
-        layout::make(&place, &seen.name, data)
-    }
-
-    fn disk_of(&self, id: i64, generation: u32) -> PathBuf {
-        self.shared.disks.join(id.to_string()).join(generation.to_string())
-    }
-
     fn runtime_of(&self, id: i64) -> PathBuf {
         self.shared.runtime.join(id.to_string())
     }
@@ -319,8 +291,12 @@ impl Guests {
         let (seen, data) = (&machine.seen, &machine.data);
         let faults = machine.faults.lock().unwrap_or_else(PoisonError::into_inner);
         let bad_step = faults.iter().find_map(|fault| match fault {
-            GuestFault::Fails { step } => Some(BadStep { step: step.clone(), hangs: false }),
-            GuestFault::Hangs { step } => Some(BadStep { step: step.clone(), hangs: true }),
+            GuestFault::Fails { step, code } => Some(BadStep::fails(step, code.as_deref())),
+            GuestFault::Hangs { step } => Some(BadStep::hangs(step)),
+            _ => None,
+        });
+        let clock = faults.iter().find_map(|fault| match fault {
+            GuestFault::Clock { seconds } => Some(*seconds),
             _ => None,
         });
         let paced = |step: &InstallStep| InstallStep {
@@ -335,10 +311,13 @@ impl Guests {
             isolation: self.shared.isolation.clone(),
             root: match self.shared.isolation {
                 Isolation::Sandbox => PathBuf::from("/"),
-                _ => self.disk_of(seen.id, seen.generation),
+                _ => self.shared.disks.of(seen.id, seen.generation),
             },
             steps: data.steps.iter().map(paced).collect(),
+            tools: data.tools.clone(),
+            plan: data.plan.clone(),
             bad_step,
+            clock: clock.unwrap_or(0),
         }
     }
 }
@@ -375,15 +354,4 @@ fn look(model: &Contabo, known: &BTreeMap<i64, u32>) -> Vec<(Seen, Option<UserDa
         Some((seen, data))
     };
     model.instances().filter(serving).filter_map(seen).collect()
-}
-
-/// A new folder that only this user enters.
-fn private_folder() -> io::Result<PathBuf> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    let mut number = [0; 8];
-    getrandom::fill(&mut number).map_err(io::Error::other)?;
-    let name = format!("devpocket-guests-{:016x}", u64::from_le_bytes(number));
-    let path: PathBuf = Path::new(&std::env::temp_dir()).join(name);
-    fs::DirBuilder::new().mode(0o700).create(&path)?;
-    Ok(path)
 }

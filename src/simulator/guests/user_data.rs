@@ -1,9 +1,11 @@
 //! What a `#cloud-config` asks of a machine's first boot, as far as a simulated one does it.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use flate2::read::GzDecoder;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -15,6 +17,8 @@ const HEADER: &str = "#cloud-config";
 const STEP_MILLIS: u64 = 30_000;
 /// How long an installation of known percentages takes on the real one, in milliseconds.
 const WHOLE_MILLIS: u64 = 8 * 60_000;
+/// The longest file that a compressed one may become.
+const UNPACKED_MAX: u64 = 4 * 1024 * 1024;
 /// Steps of user-data that names none.
 const USUAL_STEPS: [&str; 3] = ["user", "packages", "configuration"];
 
@@ -28,6 +32,10 @@ pub(super) struct UserData {
     pub authorized_keys: Vec<String>,
     pub files: Vec<File>,
     pub steps: Vec<InstallStep>,
+    /// What the check asks for.
+    pub tools: Vec<String>,
+    /// Where the plan is; without one the steps are made up.
+    pub plan: Option<String>,
 }
 
 /// A file to be written.
@@ -81,29 +89,38 @@ impl UserData {
         let keys = keys.into_iter().flatten().filter_map(|key| key.as_str().map(str::to_owned));
         let mut files: Vec<File> = document.write_files.iter().filter_map(file).collect();
         files.extend(document.ssh_keys.into_iter().filter_map(host_key));
+        let plan = files.iter().find_map(plan);
         UserData {
             hostname: name.map(|name| name.split('.').next().unwrap_or(name).to_owned()),
             user: text("name"),
             shell: text("shell"),
             authorized_keys: keys.collect(),
-            steps: steps(&files),
+            steps: spread(match &plan {
+                Some((_, plan)) => planned(&plan.steps),
+                None => scripted(&files),
+            }),
+            tools: plan.iter().flat_map(|(_, plan)| plan.tools()).collect(),
+            plan: plan.map(|(path, _)| path),
             files,
         }
     }
 }
 
 fn file(wanted: &WriteFile) -> Option<File> {
+    let plain = || {
+        let text: String = wanted.content.split_whitespace().collect();
+        STANDARD.decode(text).ok()
+    };
     let content = match wanted.encoding.as_deref() {
-        None | Some("text/plain") => wanted.content.clone().into_bytes(),
-        Some("b64" | "base64") => {
-            STANDARD.decode(wanted.content.split_whitespace().collect::<String>()).ok()?
-        }
-        // Compressed programs are not run here: their place is enough.
-        Some("gz+b64" | "gz+base64" | "gzip" | "gz") => Vec::new(),
-        Some(other) => {
-            tracing::warn!(path = wanted.path, "the encoding {other} is not simulated");
-            return None;
-        }
+        None | Some("text/plain") => Some(wanted.content.clone().into_bytes()),
+        Some("b64" | "base64") => plain(),
+        Some("gz+b64" | "gz+base64" | "gzip+b64" | "gzip+base64") => plain().and_then(unpacked),
+        Some(_) => None,
+    };
+    let Some(content) = content else {
+        let encoding = wanted.encoding.as_deref().unwrap_or_default();
+        tracing::warn!(path = wanted.path, encoding, "the content of a file is not understood");
+        return None;
     };
     let mode = wanted.permissions.as_ref().and_then(|mode| match mode {
         Value::String(text) => u32::from_str_radix(text.trim_start_matches("0o"), 8).ok(),
@@ -126,44 +143,63 @@ fn host_key((name, content): (String, String)) -> Option<File> {
     Some(File { path, mode, content: content.into_bytes() })
 }
 
-/// The steps of the plan among the files: a JSON document with a list of named `steps`. Percents
-/// are spread by what each step weighs.
-fn steps(files: &[File]) -> Vec<InstallStep> {
-    let plan = files.iter().find_map(|file| {
-        let plan: Value = serde_json::from_slice(&file.content).ok()?;
-        let steps = plan["steps"].as_array()?.clone();
-        steps.iter().all(|step| step["name"].is_string()).then_some(steps)
-    });
-    let named: Vec<(String, u64)> = match plan {
-        Some(steps) => planned(&steps),
-        None => scripted(files),
-    };
-    let all: u64 = named.iter().map(|(_, millis)| millis).sum::<u64>().max(1);
+fn unpacked(packed: Vec<u8>) -> Option<Vec<u8>> {
+    let mut content = Vec::new();
+    let read = GzDecoder::new(packed.as_slice()).take(UNPACKED_MAX + 1).read_to_end(&mut content);
+    (read.is_ok() && content.len() as u64 <= UNPACKED_MAX).then_some(content)
+}
+
+/// What an installer goes by: a JSON document with a list of named `steps`.
+struct Plan {
+    steps: Vec<Value>,
+    checks: Vec<Value>,
+}
+
+impl Plan {
+    fn tools(&self) -> impl Iterator<Item = String> {
+        self.checks.iter().filter_map(|check| check["tool"].as_str().map(str::to_owned))
+    }
+}
+
+/// The file's path and the plan it holds, if it is one.
+fn plan(file: &File) -> Option<(String, Plan)> {
+    let plan: Value = serde_json::from_slice(&file.content).ok()?;
+    let steps = plan["steps"].as_array()?.clone();
+    let checks = plan["checks"].as_array().cloned().unwrap_or_default();
+    let named = steps.iter().all(|step| step["name"].is_string());
+    named.then(|| (file.path.clone(), Plan { steps, checks }))
+}
+
+/// Percents where a step does not say its own: by how long the ones before take.
+fn spread(named: Vec<(String, Option<u32>, u64)>) -> Vec<InstallStep> {
+    let all: u64 = named.iter().map(|(_, _, millis)| millis).sum::<u64>().max(1);
     let mut gone = 0;
-    let spread = named.into_iter().map(|(name, millis)| {
-        let percent = u32::try_from(gone * 100 / all).unwrap_or(99);
+    let steps = named.into_iter().map(|(name, percent, millis)| {
+        let spread = u32::try_from(gone * 100 / all).unwrap_or(99);
         gone += millis;
-        InstallStep { name, percent, millis }
+        InstallStep { name, percent: percent.unwrap_or(spread), millis }
     });
-    spread.collect()
+    steps.collect()
 }
 
 /// How long each takes: what it says itself, or its part of the whole by its percentage.
-fn planned(steps: &[Value]) -> Vec<(String, u64)> {
+fn planned(steps: &[Value]) -> Vec<(String, Option<u32>, u64)> {
     let begins = |step: Option<&Value>| step.map_or(Some(100), |step| step["percent"].as_u64());
     let place = |(index, step): (usize, &Value)| {
-        let part = begins(steps.get(index + 1)).zip(step["percent"].as_u64());
+        let percent = step["percent"].as_u64();
+        let part = begins(steps.get(index + 1)).zip(percent);
         let part = part.map(|(end, start)| end.saturating_sub(start) * WHOLE_MILLIS / 100);
         let own = step["seconds"].as_u64().map(|seconds| seconds.saturating_mul(1000));
         let name = step["name"].as_str().unwrap_or_default().to_owned();
-        (name, own.or(part).unwrap_or(STEP_MILLIS))
+        let percent = percent.and_then(|percent| u32::try_from(percent).ok());
+        (name, percent, own.or(part).unwrap_or(STEP_MILLIS))
     };
     steps.iter().enumerate().map(place).collect()
 }
 
 /// Without a plan: the steps a script reports, by the objects it reports them with.
-fn scripted(files: &[File]) -> Vec<(String, u64)> {
-    let mut found: Vec<(String, u64)> = Vec::new();
+fn scripted(files: &[File]) -> Vec<(String, Option<u32>, u64)> {
+    let mut found = Vec::new();
     for file in files {
         let text = String::from_utf8_lossy(&file.content);
         let marks = text.match_indices(r#"{"step":""#).filter_map(|(at, mark)| {
@@ -171,10 +207,10 @@ fn scripted(files: &[File]) -> Vec<(String, u64)> {
             let (name, rest) = rest.split_once('"')?;
             rest.starts_with(r#","state":"running""#).then(|| name.to_owned())
         });
-        found.extend(marks.filter(|name| name != "start").map(|name| (name, STEP_MILLIS)));
+        found.extend(marks.filter(|name| name != "start").map(|name| (name, None, STEP_MILLIS)));
     }
     if found.is_empty() {
-        found.extend(USUAL_STEPS.map(|name| (name.to_owned(), STEP_MILLIS)));
+        found.extend(USUAL_STEPS.map(|name| (name.to_owned(), None, STEP_MILLIS)));
     }
     found
 }
@@ -218,6 +254,22 @@ runcmd:
         let steps: Vec<_> =
             read.steps.iter().map(|s| (s.name.as_str(), s.percent, s.millis)).collect();
         assert_eq!(steps, [("tools", 0, 10_000), ("docker", 25, 30_000)]);
+        assert_eq!(read.plan.as_deref(), Some("/etc/devpocket/plan.json"));
+    }
+
+    #[test]
+    fn a_packed_plan_is_followed_as_it_stands() {
+        // {"steps":[{"name":"clock","percent":2},{"name":"node","percent":40}],
+        //  "checks":[{"tool":"node","run":["node"]}]}
+        let packed = "H4sIAAAAAAACA6tWKi5JLShWsoquVspLzE1VslJKzslPzlbSUSpILUpOzStRsjKq1YFL5uWnpCLLmRjUxuooJWekJmdDDCnJz89BqCsqzQOKQnixtbG1AEGxRsFvAAAA";
+        let text = format!(
+            "#cloud-config\nwrite_files:\n- path: /p\n  encoding: gz+b64\n  content: {packed}\n"
+        );
+        let read = UserData::read(&text);
+        let steps: Vec<_> =
+            read.steps.iter().map(|s| (s.name.as_str(), s.percent, s.millis)).collect();
+        assert_eq!(steps, [("clock", 2, 182_400), ("node", 40, 288_000)]);
+        assert_eq!(read.tools, ["node"]);
     }
 
     #[test]

@@ -54,9 +54,9 @@ pub(super) fn answer(machine: &Machine, command: &str, input: &str) -> Option<An
 fn checked(machine: &Machine) -> String {
     let tools: serde_json::Map<String, Value> = machine
         .boot
-        .steps
+        .tools
         .iter()
-        .map(|step| (step.name.clone(), json!({"ok": true, "version": "simulated"})))
+        .map(|tool| (tool.clone(), json!({"ok": true, "version": "simulated"})))
         .collect();
     format!("{}\n", json!({"version": 1, "tools": tools}))
 }

@@ -64,7 +64,8 @@ impl Handler for Connection {
         user: &str,
         certificate: &Certificate,
     ) -> Result<Auth, Self::Error> {
-        let fault = trust::certificate_fault(&self.machine.disk, user, certificate);
+        let clock = self.machine.boot_now().map_or(0, |boot| boot.clock);
+        let fault = trust::certificate_fault(&self.machine.disk, user, certificate, clock);
         if user == self.machine.boot.user && fault.is_none() {
             return Ok(Auth::Accept);
         }

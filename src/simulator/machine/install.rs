@@ -4,15 +4,15 @@
 //! progress file (replaced as a whole), the logs, the answers of cloud-init and of the check. The
 //! power may be cut at any moment: steps that are done are not done again.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use devpocket_controllers::clock::Clock as _;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
-use super::{BadStep, Boot, InstallStep, Machine};
+use super::{BadStep, InstallStep, Machine};
 use crate::clock::SystemClock;
 
 pub(super) const PROGRESS: &str = "/var/lib/devpocket/progress.json";
@@ -28,36 +28,63 @@ const LAST_LINES: usize = 20;
 /// How often a failed or hanging installer looks whether it shall go on.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
+/// Codes of the installer, what a step of that kind prints, and what is made of it.
+const SIGNS: [(&str, &str, &str); 3] = [
+    ("disk-full", "write: No space left on device", ": the disk is full"),
+    (
+        "source-down",
+        "curl: (7) Failed to connect to the mirror",
+        ": a download source does not answer or lacks what was asked for",
+    ),
+    (
+        "clock-wrong",
+        "the Release file is not valid yet (invalid for another 3 h)",
+        ": the machine's clock seems wrong",
+    ),
+];
+
 struct Installer {
     machine: Arc<Machine>,
-    boot: PathBuf,
     /// What is on the disk.
     progress: Value,
     lines: Vec<String>,
 }
 
 /// Runs what is left of the first boot.
-pub(super) async fn first_boot(machine: Arc<Machine>, boot: PathBuf) {
+pub(super) async fn first_boot(machine: Arc<Machine>) {
     let kept = machine.disk.read(PROGRESS).ok();
     let kept: Option<Value> = kept.and_then(|text| serde_json::from_str(&text).ok());
-    let kept = kept.filter(|kept| kept["version"] == 1 && kept["plan"] == "simulated");
+    let plan = plan(&machine);
+    let kept = kept.filter(|kept| kept["version"] == 1 && kept["plan"] == json!(plan));
     if kept.as_ref().is_some_and(|kept| kept["state"] == "done") {
         return;
     }
     let steps = machine.boot.steps.len();
     let mut progress = kept.unwrap_or_else(|| {
         json!({
-            "version": 1, "plan": "simulated", "state": "running", "step": "start", "index": 0,
+            "version": 1, "plan": plan, "state": "running", "step": "start", "index": 0,
             "steps": steps, "attempt": 1, "percent": 0, "boots": 0, "startedAt": now(),
             "updatedAt": now(), "endedAt": null, "error": null, "warnings": [], "done": [],
             "lines": [],
         })
     });
+    progress["steps"] = steps.into();
+    if progress["startedAt"].is_null() {
+        progress["startedAt"] = json!(now());
+    }
     progress["boots"] = (progress["boots"].as_u64().unwrap_or(0) + 1).into();
-    let mut installer = Installer { machine, boot, progress, lines: Vec::new() };
+    let mut installer = Installer { machine, progress, lines: Vec::new() };
     installer.cloud_init("running");
     installer.keep();
     installer.work().await;
+}
+
+/// What is installed is known by its plan's digest, so that what an earlier installation left is not
+/// taken for this one.
+fn plan(machine: &Machine) -> String {
+    let plan = machine.boot.plan.as_ref().and_then(|path| machine.disk.read(path).ok());
+    let Some(plan) = plan else { return "none".to_owned() };
+    Sha256::digest(plan.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 pub(super) fn now() -> Timestamp {
@@ -96,8 +123,10 @@ impl Installer {
             ("state", json!("running")),
             ("step", json!(step.name)),
             ("index", json!(index)),
+            ("attempt", json!(1)),
             ("percent", json!(step.percent)),
             ("error", Value::Null),
+            ("endedAt", Value::Null),
         ] {
             self.progress[name] = value;
         }
@@ -106,16 +135,16 @@ impl Installer {
             self.keep();
             tokio::time::sleep(Duration::from_millis(step.millis / LINES)).await;
         }
-        match self.bad_step().filter(|bad| bad.step == step.name) {
+        match self.bad_step(&step.name).map(|bad| bad.code) {
             None => {}
-            Some(BadStep { hangs: true, .. }) => {
-                while self.bad_step().is_some_and(|bad| bad.hangs && bad.step == step.name) {
+            Some(Some(code)) => {
+                self.fail(&step.name, &code);
+                return false;
+            }
+            Some(None) => {
+                while self.bad_step(&step.name).is_some_and(|bad| bad.code.is_none()) {
                     tokio::time::sleep(LOOK_AGAIN).await;
                 }
-            }
-            Some(_) => {
-                self.fail(&step.name);
-                return false;
             }
         }
         let seconds = step.millis / 1000;
@@ -125,12 +154,15 @@ impl Installer {
         true
     }
 
-    fn fail(&mut self, step: &str) {
-        self.say(step, &format!("E: {step} has failed on purpose"));
+    fn fail(&mut self, step: &str, code: &str) {
+        let said = SIGNS.iter().find(|(known, _, _)| *known == code);
+        let (printed, why) = said.map_or(("it has failed on purpose", ""), |(_, p, w)| (p, w));
+        self.say(step, &format!("E: {step}: {printed}"));
         self.progress["state"] = "failed".into();
+        self.progress["endedAt"] = json!(now());
         self.progress["error"] = json!({
-            "step": step, "code": "step-failed", "exit": 100,
-            "message": format!("{step} ended with exit code 100"),
+            "step": step, "code": code, "exit": 100,
+            "message": format!("{step} failed with exit code 100{why}"),
         });
         self.keep();
         // What cloud-init calls an error is its own; the installer's is in its file.
@@ -143,14 +175,13 @@ impl Installer {
         while std::fs::remove_file(&marker).is_err() {
             tokio::time::sleep(LOOK_AGAIN).await;
         }
-        let attempt = self.progress["attempt"].as_u64().unwrap_or(1) + 1;
-        self.progress["attempt"] = attempt.into();
+        let boots = self.progress["boots"].as_u64().unwrap_or(1) + 1;
+        self.progress["boots"] = boots.into();
     }
 
-    /// What the control plane has in mind for this machine; it may change while it runs.
-    fn bad_step(&self) -> Option<BadStep> {
-        let bytes = std::fs::read(&self.boot).ok()?;
-        serde_json::from_slice::<Boot>(&bytes).ok()?.bad_step
+    /// What goes wrong in this step now; it may change while it runs.
+    fn bad_step(&self, step: &str) -> Option<BadStep> {
+        self.machine.boot_now()?.bad_step.filter(|bad| bad.step == step)
     }
 
     fn say(&mut self, step: &str, line: &str) {

@@ -56,8 +56,15 @@ pub struct Boot {
     pub root: PathBuf,
     /// What the first boot does.
     pub steps: Vec<InstallStep>,
+    /// What the check of the installation asks for.
+    pub tools: Vec<String>,
+    /// Where the steps come from, if user-data brought them.
+    pub plan: Option<String>,
     /// A step that fails, or hangs, when it comes to it.
     pub bad_step: Option<BadStep>,
+    /// By how many seconds its clock is wrong.
+    #[serde(default)]
+    pub clock: i64,
 }
 
 /// What keeps a machine's programs from this computer.
@@ -87,14 +94,36 @@ pub struct InstallStep {
 #[serde(rename_all = "camelCase")]
 pub struct BadStep {
     pub step: String,
-    /// It never ends, instead of failing.
-    pub hangs: bool,
+    /// The code it fails with; absent: it never ends.
+    pub code: Option<String>,
+}
+
+impl BadStep {
+    /// It fails, in this way.
+    pub fn fails(step: &str, code: Option<&str>) -> BadStep {
+        let code = code.unwrap_or("step-failed").to_owned();
+        BadStep { step: step.to_owned(), code: Some(code) }
+    }
+
+    /// It never ends.
+    pub fn hangs(step: &str) -> BadStep {
+        BadStep { step: step.to_owned(), code: None }
+    }
 }
 
 /// A machine that runs.
 struct Machine {
     pub boot: Boot,
     disk: Disk,
+    /// The file it was started with; what is in it may change while it runs.
+    file: PathBuf,
+}
+
+impl Machine {
+    /// What the control plane has in mind for it now.
+    fn boot_now(&self) -> Option<Boot> {
+        serde_json::from_slice(&std::fs::read(&self.file).ok()?).ok()
+    }
 }
 
 /// Runs a machine until it is killed.
@@ -102,9 +131,9 @@ pub async fn run(boot: &Path, socket: &Path) -> io::Result<()> {
     let read: Boot = serde_json::from_slice(&tokio::fs::read(boot).await?)?;
     let disk = Disk::new(read.root.clone());
     trust::ensure_host_key(&disk)?;
-    let machine = Arc::new(Machine { boot: read, disk });
+    let machine = Arc::new(Machine { boot: read, disk, file: boot.to_owned() });
     let listener = UnixListener::bind(socket)?;
-    let installing = install::first_boot(machine.clone(), boot.to_owned());
+    let installing = install::first_boot(machine.clone());
     let on = async { tokio::join!(serve(&listener, &machine), installing).0 };
     let (mut input, mut nowhere) = (tokio::io::stdin(), tokio::io::sink());
     tokio::select! {

@@ -95,12 +95,18 @@ pub(super) fn is_authorized(disk: &Disk, user: &str, key: &PublicKey) -> bool {
     keys.into_iter().any(|known| known.key_data() == key.key_data())
 }
 
-/// Why a certificate does not open the machine, if so. Its time and signature were checked.
+/// Why a certificate does not open the machine, if so. Its signature was checked, and its time by
+/// this computer's clock; the machine's is off by `clock` seconds.
 pub(super) fn certificate_fault(
     disk: &Disk,
     user: &str,
     certificate: &Certificate,
+    clock: i64,
 ) -> Option<String> {
+    let now = super::install::now().as_second().saturating_add(clock).max(0).unsigned_abs();
+    if !(certificate.valid_after()..certificate.valid_before()).contains(&now) {
+        return Some("it is not valid at the time of this machine's clock".to_owned());
+    }
     let authorities: Vec<PublicKey> = configured(disk, "TrustedUserCAKeys")
         .iter()
         .flat_map(|name| {

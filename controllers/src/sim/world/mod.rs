@@ -29,6 +29,7 @@ use uuid::Uuid;
 use super::clock::{SeededIds, VirtualClock};
 use super::contabo::{self, Contabo};
 use super::crash::{Blow, Point, Switch};
+use super::guests::SimGuests;
 use super::store::{Backup, Limits, MemoryStore};
 use crate::client::Client;
 use crate::clock::{Clock, Ids};
@@ -56,6 +57,8 @@ pub struct Options {
     pub contabo: contabo::Settings,
     /// For stories of weeks: looks and renews less often, so that they pass quickly.
     pub unhurried: bool,
+    /// Whether machines have operating systems that are visited.
+    pub guests: bool,
 }
 
 impl Default for Options {
@@ -68,6 +71,7 @@ impl Default for Options {
             reclaim_after_seconds: 86_400,
             contabo: contabo::Settings::default(),
             unhurried: false,
+            guests: false,
         }
     }
 }
@@ -83,6 +87,8 @@ pub struct World {
     pub store: MemoryStore,
     pub contabo: Arc<Mutex<Contabo>>,
     pub switch: Arc<Switch>,
+    /// The machines' operating systems; nobody visits them unless the options say so.
+    pub guests: SimGuests,
     pub options: Options,
     ids: Arc<dyn Ids>,
     process: Option<Process>,
@@ -96,10 +102,12 @@ impl World {
         let epoch: Timestamp = EPOCH.parse().expect("a constant in RFC 3339");
         let clock: Arc<dyn Clock> = Arc::new(VirtualClock::starting_at(epoch));
         let contabo = Contabo::new(options.seed, options.contabo.clone());
+        let contabo = Arc::new(Mutex::new(contabo));
         let world = World {
+            guests: SimGuests::new(contabo.clone(), clock.clone()),
             clock,
             store: MemoryStore::new(Limits::default()),
-            contabo: Arc::new(Mutex::new(contabo)),
+            contabo,
             switch: Arc::default(),
             ids: Arc::new(SeededIds::new(options.seed)),
             options,

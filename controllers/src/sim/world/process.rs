@@ -57,7 +57,10 @@ impl World {
         let deps = Deps {
             store,
             cloud: Arc::new(cloud),
-            guest: Arc::new(Unobserved),
+            guest: match self.options.guests {
+                true => Arc::new(self.guests.clone()),
+                false => Arc::new(Unobserved),
+            },
             clock,
             ids: self.ids.clone(),
             catalogue: Arc::new(Catalogue::builtin().clone()),

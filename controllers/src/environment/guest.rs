@@ -1,0 +1,119 @@
+//! The guest's part in readiness: what runs is not ready before its operating system is.
+
+use devpocket_specs::condition::ConditionStatus;
+use devpocket_specs::environment::{Phase, Power};
+use devpocket_specs::guest::{Contact, GuestStatus};
+use devpocket_specs::install::{InstallState, InstallStatus};
+
+use super::bound::Bound;
+use super::draft::Draft;
+use super::observed::Observed;
+use super::report::Says;
+use crate::guest::identity;
+
+/// Says what is known of the guest, and takes back a readiness that rests on power alone.
+pub(super) fn judge(draft: &mut Draft<'_, '_>, bound: &Bound<'_>) {
+    // Without an authority nobody looks at operating systems here.
+    if draft.world.installation.is_none_or(|i| i.status.user_ca.is_none()) {
+        return;
+    }
+    let runs = matches!(bound.observed, Observed::Present(seen, _)
+        if seen.power == Some(Power::Running));
+    if !runs {
+        let text = "the machine does not run; its operating system was not asked";
+        draft.report.guest = Some(Says::new(ConditionStatus::Unknown, "NotRunning", text));
+        return;
+    }
+    let generation = bound.machine.spec.install_generation;
+    let guest = bound.machine.status.guest.as_ref();
+    let Some(guest) = guest.filter(|guest| guest.generation == generation) else {
+        // Or it would be ready for the moment until the first visit.
+        let text = "the machine runs; its operating system was not asked yet";
+        return say(draft, Phase::Installing, Says::no("WaitingForSsh", text));
+    };
+    let mut install = guest.install.clone();
+    if let Some(install) = &mut install
+        && install.software.is_empty()
+        && let Some(template) = &draft.status.template
+    {
+        install.software = match template.generation {
+            0 => template.name.clone(),
+            version => format!("{}@{version}", template.name),
+        };
+    }
+    if draft.status.install != install {
+        draft.status.to_mut().install = install;
+    }
+    let (phase, says) = verdict(guest);
+    say(draft, phase, says);
+}
+
+fn say(draft: &mut Draft<'_, '_>, phase: Phase, says: Says) {
+    let ready = draft.report.ready.as_ref().map(|ready| ready.status);
+    if ready == Some(ConditionStatus::True) && says.status != ConditionStatus::True {
+        draft.report.not_ready(phase, says.reason.clone(), says.message.clone());
+    }
+    draft.report.guest = Some(says);
+}
+
+/// What the guest's state means: the phase it makes, and the condition.
+fn verdict(guest: &GuestStatus) -> (Phase, Says) {
+    let evidence = &guest.message;
+    let since = guest.since;
+    let installed = guest.install.as_ref().map(|install| install.state);
+    let lost = |reason: &'static str, what: &str| {
+        let message = format!("{what} since {since}: {evidence}. Its disk is left as it is");
+        (Phase::Error, Says::no(reason, message))
+    };
+    match guest.contact {
+        Contact::WrongIdentity => (Phase::Error, Says::no("MachineIdentity", identity(evidence))),
+        Contact::Silent => lost("GuestUnreachable", "SSH does not answer"),
+        Contact::Refused => lost("GuestRefused", "the machine does not let DevPocket in"),
+        Contact::Broken => lost("GuestBroken", "the machine answers with nothing of use"),
+        Contact::Waiting if installed != Some(InstallState::Failed) => {
+            let message = format!("waiting for SSH on the machine since {since}");
+            (Phase::Installing, Says::no("WaitingForSsh", message))
+        }
+        Contact::Waiting | Contact::Answering => installing(guest),
+    }
+}
+
+fn installing(guest: &GuestStatus) -> (Phase, Says) {
+    let waiting = || {
+        let message = "the machine answers; its installation has not begun".to_owned();
+        (Phase::Installing, Says::no("Installing", message))
+    };
+    let Some(install) = &guest.install else { return waiting() };
+    match install.state {
+        InstallState::Waiting => waiting(),
+        InstallState::Running => {
+            let message = format!("installing {}, {} %", install.step, install.percent);
+            (Phase::Installing, Says::no("Installing", message))
+        }
+        InstallState::Failed => (Phase::Error, Says::no("InstallFailed", failure(install))),
+        InstallState::Succeeded if guest.checked_at.is_none() => {
+            let message = "installed; its tools are being asked for".to_owned();
+            (Phase::Configuring, Says::no("Checking", message))
+        }
+        InstallState::Succeeded if !guest.missing_tools.is_empty() => {
+            let missing = guest.missing_tools.join(", ");
+            let message = format!("installed, and these tools do not answer: {missing}");
+            (Phase::Error, Says::no("ToolsMissing", message))
+        }
+        InstallState::Succeeded => {
+            let tools = install.installed_tools.len();
+            let message = format!("installed, reached over SSH as dev, and {tools} tools answer");
+            (Phase::Running, Says::yes("Installed", message))
+        }
+    }
+}
+
+fn failure(install: &InstallStatus) -> String {
+    let Some(error) = &install.error else { return "the installation has failed".into() };
+    let step = match error.step.as_str() {
+        "" => String::new(),
+        step => format!(" in step {step}"),
+    };
+    let last = error.lines.last().map(|line| format!(" (last line: {line})")).unwrap_or_default();
+    format!("the installation has failed{step}: {}{last}", error.message)
+}

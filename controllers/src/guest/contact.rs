@@ -1,0 +1,101 @@
+//! One visit: the first contact if there was none, then a look.
+//!
+//! # First contact
+//! 1. The machine makes a key of its own; it still proves itself by the first key.
+//! 2. That key is **written down** before the machine takes it, so that a crash at any point leaves
+//!    a record which knows the machine whichever of the two it presents.
+//! 3. It is certified, and the machine serves it from then on.
+//! 4. A new connection that accepts nothing else proves it. Only then does the record say so, and
+//!    the first key is deleted here.
+
+use devpocket_specs::guest::GuestStatus;
+use devpocket_specs::install::{CHECK_COMMAND, InstallState, read_checks};
+use devpocket_specs::machine::Machine;
+use jiff::Timestamp;
+
+use super::judge::{self, Patience};
+use super::{Guest, GuestError, Target};
+
+/// How a visit ended.
+#[derive(Debug)]
+pub(super) enum Visit {
+    /// This is known now.
+    Known(GuestStatus),
+    /// This has to be written down before the visit goes on.
+    First(GuestStatus),
+}
+
+/// Visits the machine; `guest` is what was known of it.
+pub(super) async fn visit(
+    port: &dyn Guest,
+    target: &Target,
+    guest: GuestStatus,
+    patience: Patience,
+    now: Timestamp,
+) -> Result<Visit, GuestError> {
+    let Some(known) = guest.host_key.clone() else {
+        return identify(port, target, guest, now).await;
+    };
+    let target = &Target { known: vec![known], first: false, ..target.clone() };
+    let look = port.look(target, &[]).await?;
+    let mut guest = judge::answered(guest, now);
+    let install = judge::install(&guest, Some(&look), patience, now);
+    let installed = install.state == InstallState::Succeeded;
+    guest.install = Some(install);
+    if installed && guest.checked_at.is_none() {
+        check(port, target, &mut guest, now).await?;
+    }
+    Ok(Visit::Known(guest))
+}
+
+async fn identify(
+    port: &dyn Guest,
+    target: &Target,
+    mut guest: GuestStatus,
+    now: Timestamp,
+) -> Result<Visit, GuestError> {
+    let key = port.own_key(target).await?;
+    if guest.next_host_key.as_ref() != Some(&key) {
+        guest.next_host_key = Some(key);
+        return Ok(Visit::First(judge::answered(guest, now)));
+    }
+    port.certify(target, &key).await?;
+    let proof = Target { known: vec![key.clone()], first: false, ..target.clone() };
+    match port.look(&proof, &[]).await {
+        Ok(_) => {}
+        // sshd has not taken it up yet: the next visit finds out.
+        Err(GuestError::WrongIdentity { .. }) => {
+            return Err(GuestError::NotYet("sshd has not taken up its own key yet".into()));
+        }
+        Err(error) => return Err(error),
+    }
+    port.forget_first_key(&target.machine, target.generation).await?;
+    (guest.host_key, guest.next_host_key) = (Some(key), None);
+    guest.certified_at = Some(now);
+    Ok(Visit::First(judge::answered(guest, now)))
+}
+
+/// The template's own check, as `dev` with a login shell's variables: what a person would meet.
+async fn check(
+    port: &dyn Guest,
+    target: &Target,
+    guest: &mut GuestStatus,
+    now: Timestamp,
+) -> Result<(), GuestError> {
+    let command = format!("bash -lc '{}'", CHECK_COMMAND.join(" "));
+    let output = port.exec(target, &command, &[]).await?;
+    let checked = read_checks(&output.stdout)
+        .map_err(|fault| GuestError::Broken(format!("the check of its tools: {fault}")))?;
+    guest.missing_tools = checked.missing().map(|(tool, why)| format!("{tool} ({why})")).collect();
+    if let Some(install) = &mut guest.install {
+        install.installed_tools = checked.installed();
+    }
+    guest.checked_at = Some(now);
+    Ok(())
+}
+
+/// What the record said, or a beginning.
+pub(super) fn known(machine: &Machine, now: Timestamp) -> GuestStatus {
+    let generation = machine.spec.install_generation;
+    judge::current(machine).cloned().unwrap_or_else(|| judge::fresh(generation, now))
+}

@@ -1,0 +1,199 @@
+//! The guest port: what can be learned from, and done to, the machine's operating system.
+//!
+//! # Contract of every implementation
+//! - Nothing is sent to a machine before it has proved that it is the one installed: it presents
+//!   one of the keys [`Target`] names. Otherwise the answer is
+//!   [`GuestError::WrongIdentity`], and no key, password or keystroke left this process.
+//! - Every call ends in bounded time, with bounded memory whatever the machine sends.
+//! - A failure to reach a machine says nothing about its disk.
+
+mod contact;
+mod judge;
+mod reconcile;
+
+use async_trait::async_trait;
+
+pub use judge::is_only_guest;
+pub use reconcile::GuestReconciler;
+pub(crate) use reconcile::{VISITS, identity};
+
+/// Bytes of one log that a look takes at most; the rest comes with the next one.
+pub const LOG_CHUNK: usize = 64 * 1024;
+
+/// Which machine is meant, and by what it is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Name of the Machine record.
+    pub machine: String,
+    /// `Machine.spec.installGeneration`: keys belong to an installation, not to an address.
+    pub generation: i64,
+    /// Where it is, as Contabo says.
+    pub address: String,
+    /// Public keys it may prove itself with, in OpenSSH's one-line form.
+    pub known: Vec<String>,
+    /// Whether the key it was installed with counts too: until its own is proved to be in use.
+    pub first: bool,
+}
+
+/// The key a machine is installed with, good for one contact.
+#[derive(Clone, PartialEq, Eq)]
+pub struct FirstKey {
+    /// OpenSSH's private key format, Ed25519.
+    pub private: String,
+    /// OpenSSH's one-line form.
+    pub public: String,
+}
+
+impl std::fmt::Debug for FirstKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FirstKey").field("public", &self.public).finish_non_exhaustive()
+    }
+}
+
+/// Why nothing was learned or done.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GuestError {
+    /// SSH does not answer (yet): nothing listens there, the network drops it, sshd starts again.
+    #[error("SSH does not answer: {0}")]
+    NotYet(String),
+    /// It is the right machine, and it does not let us in.
+    #[error("the machine does not let DevPocket in: {0}")]
+    Refused(String),
+    /// Another key than one that is recorded. Nothing was sent to it.
+    #[error("its host key is {presented}, recorded is {recorded}")]
+    WrongIdentity {
+        /// SHA-256 fingerprint of what was presented.
+        presented: String,
+        /// The same of what is recorded; several are separated by " or ".
+        recorded: String,
+    },
+    /// It answers, and what it answers is no use: a command that is missing, a full disk.
+    #[error("{0}")]
+    Broken(String),
+    /// DevPocket's own side: the keys of the authority cannot be read.
+    #[error("DevPocket's own keys: {0}")]
+    Own(String),
+}
+
+/// What a command left.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Output {
+    /// Absent when a signal ended it.
+    pub code: Option<u32>,
+    pub stdout: Vec<u8>,
+    pub stderr: Vec<u8>,
+}
+
+/// What of a log a look wants: its path, and from which byte on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    pub path: String,
+    pub from: u64,
+}
+
+/// A part of a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogPart {
+    pub path: String,
+    /// Offset of the first byte: 0 again when the log became shorter than what was asked for.
+    pub from: u64,
+    pub bytes: Vec<u8>,
+}
+
+/// One look at a guest: as it came, for `specs` to read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Look {
+    /// Exit code and answer of `cloud-init status --format json`.
+    pub cloud_init: (i32, Vec<u8>),
+    /// The progress file; absent when there is none.
+    pub progress: Option<Vec<u8>>,
+    pub logs: Vec<LogPart>,
+}
+
+/// The machines' operating systems.
+#[async_trait]
+pub trait Guest: Send + Sync + 'static {
+    /// Public key of the authority whose certificates open machines, for their user-data. `None`:
+    /// guests are not looked at by this process at all.
+    async fn authority(&self) -> Result<Option<String>, GuestError>;
+
+    /// The key that user-data of this installation carries. The same for the same installation, so
+    /// that a call that is repeated installs the same; kept before it is answered.
+    async fn first_key(&self, machine: &str, generation: i64) -> Result<FirstKey, GuestError>;
+
+    /// First contact, part one: the machine makes a key of its own, and its public half is
+    /// answered. It still proves itself with the first key. May be repeated.
+    async fn own_key(&self, target: &Target) -> Result<String, GuestError>;
+
+    /// First contact, part two: the key is certified and takes the place of the first one, which
+    /// is deleted on the machine. May be repeated.
+    async fn certify(&self, target: &Target, key: &str) -> Result<(), GuestError>;
+
+    /// The first key is not needed any more: it is deleted here.
+    async fn forget_first_key(&self, machine: &str, generation: i64) -> Result<(), GuestError>;
+
+    /// How far the installation is, and what its logs say since.
+    async fn look(&self, target: &Target, logs: &[Wanted]) -> Result<Look, GuestError>;
+
+    /// Runs a command as `dev`, with this input.
+    async fn exec(
+        &self,
+        target: &Target,
+        command: &str,
+        input: &[u8],
+    ) -> Result<Output, GuestError>;
+
+    /// Puts a file in place as `dev`, with these permissions; replaced as a whole.
+    async fn copy(
+        &self,
+        target: &Target,
+        path: &str,
+        mode: u32,
+        bytes: &[u8],
+    ) -> Result<(), GuestError>;
+}
+
+/// Stands in where guests are not looked at.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unobserved;
+
+impl Unobserved {
+    fn error<T>() -> Result<T, GuestError> {
+        Err(GuestError::Own("guests are not looked at by this process".into()))
+    }
+}
+
+#[async_trait]
+impl Guest for Unobserved {
+    async fn authority(&self) -> Result<Option<String>, GuestError> {
+        Ok(None)
+    }
+
+    async fn first_key(&self, _: &str, _: i64) -> Result<FirstKey, GuestError> {
+        Unobserved::error()
+    }
+
+    async fn own_key(&self, _: &Target) -> Result<String, GuestError> {
+        Unobserved::error()
+    }
+
+    async fn certify(&self, _: &Target, _: &str) -> Result<(), GuestError> {
+        Unobserved::error()
+    }
+
+    async fn forget_first_key(&self, _: &str, _: i64) -> Result<(), GuestError> {
+        Unobserved::error()
+    }
+
+    async fn look(&self, _: &Target, _: &[Wanted]) -> Result<Look, GuestError> {
+        Unobserved::error()
+    }
+
+    async fn exec(&self, _: &Target, _: &str, _: &[u8]) -> Result<Output, GuestError> {
+        Unobserved::error()
+    }
+
+    async fn copy(&self, _: &Target, _: &str, _: u32, _: &[u8]) -> Result<(), GuestError> {
+        Unobserved::error()
+    }
+}

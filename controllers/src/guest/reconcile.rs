@@ -1,0 +1,185 @@
+//! Visits machines and writes down what was found. Nothing is ever done to a machine's disk from
+//! here: a guest that cannot be reached is a fact with evidence, for people and for
+//! [`crate::environment`] to judge.
+
+use std::time::Duration;
+
+use super::GuestError;
+use super::contact::{self, Visit};
+use super::judge::{self, Patience};
+use crate::client::ClientError;
+use crate::manager::term::Term;
+use crate::runtime::{Involved, Outcome, Reconciler, Severity};
+use devpocket_specs::guest::{Contact, GuestStatus};
+use devpocket_specs::install::InstallState;
+use devpocket_specs::machine::Machine;
+use devpocket_specs::object::SharedKey;
+use devpocket_specs::operation::Operation;
+use tokio_util::sync::CancellationToken;
+
+/// Wait before a write that met a newer record is made again.
+const CONFLICT_WAIT: Duration = Duration::from_millis(50);
+/// Visits under way at once: nearly all of one is waiting for the machine.
+pub(crate) const VISITS: usize = 128;
+/// Visits in a row that write something down and go on; the first contact has two of them.
+const STEPS_MAX: usize = 4;
+
+/// Keeps what is known of guests true.
+pub struct GuestReconciler {
+    term: Term,
+    /// A visit may be broken off at any time: everything it does may be repeated.
+    stop: CancellationToken,
+}
+
+impl Reconciler for GuestReconciler {
+    type Key = SharedKey;
+
+    async fn reconcile(&self, key: &SharedKey) -> Outcome {
+        match self.pass(key).await {
+            Ok(outcome) => outcome,
+            Err(error) if error.is_fenced() => Outcome::Terminal("the term is over".into()),
+            Err(error) if error.is_conflict() => Outcome::After(CONFLICT_WAIT),
+            Err(error) if error.is_not_found() => Outcome::Done,
+            Err(error) => Outcome::retry(error),
+        }
+    }
+}
+
+impl GuestReconciler {
+    pub fn new(term: Term, stop: CancellationToken) -> GuestReconciler {
+        GuestReconciler { term, stop }
+    }
+
+    async fn pass(&self, key: &SharedKey) -> Result<Outcome, ClientError> {
+        let Some(machine) = self.term.mirrors.machines.get_shared(key) else {
+            return Ok(Outcome::Done);
+        };
+        let mut machine = Machine::clone(&machine);
+        let patience = Patience(self.term.settings.install_timeout);
+        for _ in 0..STEPS_MAX {
+            let operations = self.term.mirrors.operations_on(&machine.metadata.name);
+            let operations: Vec<&Operation> = operations.iter().map(|o| &**o).collect();
+            let Some(target) = judge::target(&machine, &operations) else {
+                return Ok(Outcome::Done);
+            };
+            let before = contact::known(&machine, self.term.now());
+            let visited = contact::visit(
+                &*self.term.guest,
+                &target,
+                before.clone(),
+                patience,
+                self.term.now(),
+            );
+            let visited = tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return Ok(Outcome::Done),
+                visited = visited => visited,
+            };
+            let (after, goes_on) = match visited {
+                Ok(Visit::Known(guest)) => (guest, false),
+                Ok(Visit::First(guest)) => (guest, true),
+                Err(error) => (self.missed(before, &error, patience), false),
+            };
+            let wait = self.wait(&after);
+            if machine.status.guest.as_ref() != Some(&after) {
+                machine = self.write(machine, after).await?;
+            }
+            if !goes_on {
+                return Ok(Outcome::After(wait));
+            }
+        }
+        Ok(Outcome::After(CONFLICT_WAIT))
+    }
+
+    /// A machine that does not answer may also be too late with its installation.
+    fn missed(&self, guest: GuestStatus, error: &GuestError, patience: Patience) -> GuestStatus {
+        if let GuestError::Own(why) = error {
+            tracing::warn!("a guest cannot be looked at: {why}");
+        }
+        let now = self.term.now();
+        let mut guest = judge::failed(guest, error, now);
+        let install = judge::install(&guest, None, patience, now);
+        guest.install = Some(install);
+        guest
+    }
+
+    async fn write(
+        &self,
+        mut machine: Machine,
+        guest: GuestStatus,
+    ) -> Result<Machine, ClientError> {
+        let news = news(machine.status.guest.as_ref(), &guest);
+        machine.status.guest = Some(guest);
+        let machine = self.term.client.update_status(&machine).await?;
+        if let Some((severity, reason, message)) = news {
+            let involved = Involved::of(&machine);
+            self.term.recorder.event(&involved, severity, reason, &message).await;
+        }
+        Ok(machine)
+    }
+
+    /// Until the next visit: soon while something is under way, seldom at rest.
+    fn wait(&self, guest: &GuestStatus) -> Duration {
+        let settings = &self.term.settings;
+        let installing = guest.install.as_ref().is_none_or(|install| {
+            matches!(install.state, InstallState::Waiting | InstallState::Running)
+        });
+        match guest.contact {
+            Contact::Waiting => settings.guest_period,
+            Contact::Answering if installing => settings.guest_period,
+            Contact::Answering => settings.guest_rest_period,
+            Contact::Silent | Contact::Refused | Contact::Broken => settings.guest_period * 3,
+            // Somebody has to look at it.
+            Contact::WrongIdentity => settings.guest_rest_period,
+        }
+    }
+}
+
+/// What of it is worth an event.
+fn news(old: Option<&GuestStatus>, new: &GuestStatus) -> Option<(Severity, &'static str, String)> {
+    let before = old.filter(|old| old.generation == new.generation);
+    let contact = before.map_or(Contact::Waiting, |old| old.contact);
+    if contact != new.contact {
+        return match new.contact {
+            Contact::Waiting => None,
+            Contact::Answering if contact == Contact::Waiting => None,
+            Contact::Answering => Some((
+                Severity::Normal,
+                "GuestReachable",
+                "SSH answers again, and the machine proved who it is".into(),
+            )),
+            Contact::Silent => Some((Severity::Warning, "GuestUnreachable", new.message.clone())),
+            Contact::Refused => Some((Severity::Warning, "GuestRefused", new.message.clone())),
+            Contact::Broken => Some((Severity::Warning, "GuestBroken", new.message.clone())),
+            Contact::WrongIdentity => {
+                Some((Severity::Warning, "MachineIdentity", identity(&new.message)))
+            }
+        };
+    }
+    if before.is_some_and(|old| old.host_key.is_none()) && new.host_key.is_some() {
+        let text = "the machine has a host key of its own, certified; the first one is deleted";
+        return Some((Severity::Normal, "GuestIdentified", text.into()));
+    }
+    let ended = |guest: &GuestStatus| guest.install.as_ref().map(|i| i.state);
+    let failed = ended(new) == Some(InstallState::Failed);
+    if failed && before.and_then(ended) != Some(InstallState::Failed) {
+        let error = new.install.as_ref().and_then(|i| i.error.as_ref());
+        let message = error.map_or_else(String::new, |error| error.message.clone());
+        return Some((Severity::Warning, "InstallFailed", message));
+    }
+    None
+}
+
+/// The sentence about a machine that is another one.
+pub(crate) fn identity(evidence: &str) -> String {
+    format!(
+        "the machine is not the one installed: {evidence}. No key, password or keystroke was sent \
+         to it, and nothing is repaired by itself"
+    )
+}
+
+impl std::fmt::Debug for GuestReconciler {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GuestReconciler").finish_non_exhaustive()
+    }
+}

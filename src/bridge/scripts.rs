@@ -1,0 +1,107 @@
+//! The scripts that are sent to machines, to `sudo -n /bin/sh -s -- devpocket-NAME`.
+//!
+//! A script comes with each call and is kept nowhere, so a machine installed long ago does what
+//! this version means. Whatever a script runs must not read its input: that is the rest of the
+//! script.
+
+use devpocket_controllers::guest::{LOG_CHUNK, Wanted};
+use devpocket_specs::render::shell_quote;
+
+/// The command of a script.
+pub(super) fn command(name: &str) -> String {
+    format!("sudo -n /bin/sh -s -- devpocket-{name}")
+}
+
+/// The machine makes a key of its own if it has none, and prints the public half.
+pub(super) const OWN_KEY: &str = r#"set -eu
+umask 077
+key=/etc/ssh/devpocket_host_ed25519_key
+if [ ! -s "$key" ]; then
+  rm -f "$key.new" "$key.new.pub"
+  ssh-keygen -q -t ed25519 -N '' -C devpocket -f "$key.new" </dev/null
+  rm -f "$key.new.pub"
+  sync
+  mv -f "$key.new" "$key"
+fi
+ssh-keygen -y -f "$key" </dev/null
+"#;
+
+/// The certified key takes the place of the one the machine was installed with, which goes: its
+/// files, and what cloud-init keeps of it as text.
+const CERTIFY: &str = r#"set -eu
+umask 022
+key=/etc/ssh/devpocket_host_ed25519_key
+conf=/etc/ssh/sshd_config.d/05-devpocket-identity.conf
+mkdir -p /etc/ssh/sshd_config.d
+printf '%s\n' "$CERTIFICATE" >"$key-cert.pub.new"
+mv -f "$key-cert.pub.new" "$key-cert.pub"
+printf 'HostKey %s\nHostCertificate %s-cert.pub\n' "$key" "$key" >"$conf.new"
+mv -f "$conf.new" "$conf"
+sshd=$(command -v sshd || echo /usr/sbin/sshd)
+if ! "$sshd" -t </dev/null; then
+  rm -f "$conf"
+  echo 'sshd does not take the new key' >&2
+  exit 1
+fi
+sync
+systemctl reload ssh.service </dev/null 2>/dev/null ||
+  systemctl reload sshd.service </dev/null 2>/dev/null ||
+  kill -HUP "$(cat /run/sshd.pid)"
+rm -f /etc/ssh/ssh_host_*_key /etc/ssh/ssh_host_*_key.pub
+for file in /var/lib/cloud/instances/*/user-data.txt /var/lib/cloud/instances/*/user-data.txt.i \
+  /var/lib/cloud/instances/*/cloud-config.txt /run/cloud-init/combined-cloud-config.json; do
+  [ -f "$file" ] || continue
+  sed -i '/BEGIN OPENSSH PRIVATE KEY/,/END OPENSSH PRIVATE KEY/d' "$file" || :
+done
+"#;
+
+/// `None` for a certificate that cannot stand in a script.
+pub(super) fn certify(certificate: &str) -> Option<String> {
+    Some(format!("CERTIFICATE={}\n{CERTIFY}", shell_quote(certificate.trim())?))
+}
+
+/// Prints the sections that [`super::sections`] reads.
+const LOOK: &str = r#"set -u
+part=$(mktemp) || exit 1
+trap 'rm -f "$part"' EXIT
+section() {
+  name=$1
+  shift
+  "$@" >"$part" 2>/dev/null </dev/null
+  code=$?
+  printf '== %s %s %s\n' "$name" "$code" "$(($(wc -c <"$part")))"
+  cat "$part"
+}
+log() {
+  size=$(($(wc -c <"$1" 2>/dev/null || echo 0)))
+  from=$2
+  [ "$size" -ge "$from" ] || from=0
+  section "$1:$from" chunk "$1" "$from"
+}
+chunk() { tail -c "+$(($2 + 1))" "$1" | head -c "$MOST"; }
+section cloud-init cloud-init status --format json
+section progress cat /var/lib/devpocket/progress.json
+"#;
+
+/// The script and what stands behind its name: the logs, for machines that know it by its name.
+pub(super) fn look(logs: &[Wanted]) -> (String, String) {
+    let mut script = format!("MOST={LOG_CHUNK}\n{LOOK}");
+    let mut arguments = String::new();
+    for Wanted { path, from } in logs {
+        if let Some(quoted) = shell_quote(path) {
+            script.push_str(&format!("log {quoted} {from}\n"));
+            arguments.push_str(&format!(" {path}:{from}"));
+        }
+    }
+    (script, format!("look{arguments}"))
+}
+
+/// Puts what comes as base64 into a file, at once.
+pub(super) fn copy(path: &str, mode: u32, base64: &str) -> Option<String> {
+    let path = shell_quote(path)?;
+    Some(format!(
+        "set -eu\numask 077\nfile={path}\nmkdir -p \"$(dirname \"$file\")\"\n\
+         base64 -d >\"$file.new\" <<'DEVPOCKET-END'\n{base64}\nDEVPOCKET-END\n\
+         chmod {mode:o} \"$file.new\"\nmv -f \"$file.new\" \"$file\"\n"
+    ))
+}
