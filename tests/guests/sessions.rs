@@ -68,16 +68,20 @@ async fn a_terminal_is_one() {
     ssh.args(["-tt", "dev@127.0.0.1"]).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = ssh.spawn().unwrap();
     let mut to = child.stdin.take().unwrap();
-    // ^C ends `sleep` and not the shell, which then ends with a code of its own.
-    to.write_all(b"tty; echo TERM=$TERM; sleep 1000\n").await.unwrap();
+    // ^C ends `sleep` and not the shell, which then ends with a code of its own. What is waited for is
+    // put together there, and by the program that has the terminal: before, ^C would be the shell's.
+    let line = "tty; echo TERM=$TERM; sh -c 'echo r\"\"eady; exec sleep 1000'\n";
+    to.write_all(line.as_bytes()).await.unwrap();
     let mut from = child.stdout.take().unwrap();
     let mut seen = String::new();
     read_until(&mut from, &mut seen, "TERM=").await;
     read_until(&mut from, &mut seen, "/dev/pts/").await;
+    read_until(&mut from, &mut seen, "ready").await;
     to.write_all(b"\x03").await.unwrap();
     read_until(&mut from, &mut seen, "^C").await;
     to.write_all(b"exit 9\n").await.unwrap();
-    assert_eq!(child.wait().await.unwrap().code(), Some(9), "{seen}");
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(30), child.wait()).await;
+    assert_eq!(ended.expect("the shell ends").unwrap().code(), Some(9), "{seen}");
     assert!(seen.contains("sandboxed"), "{seen}");
 }
 

@@ -144,7 +144,9 @@ fn terminal(home: &Home, up: &Up) {
         screen.keys("clear; echo now $(stty size)");
         std::thread::sleep(Duration::from_millis(200));
     }
-    screen.keys("sleep 1000");
+    // Before it has the terminal, ^C would be the shell's.
+    screen.keys("sh -c 'echo r\"\"eady; exec sleep 1000'");
+    screen.until("ready");
     screen.tmux(&["send-keys", "C-c"]);
     screen.keys("exit 9");
     screen.until("ended 9");
