@@ -73,7 +73,7 @@ fn documents() -> Vec<(String, String)> {
 pub fn debian13() -> Option<PathBuf> {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target folder");
     let folder = target.join("debian13");
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/debian13.sh");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("machines/debian13.sh");
     let made = Command::new(&script).arg(&folder).output();
     let output = made.unwrap_or_else(|error| panic!("{}: {error}", script.display()));
     if output.status.success() {

@@ -2,7 +2,7 @@
 //! `boot-machine.sh`, wherever the host allows that.
 
 use std::fs;
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -95,6 +95,7 @@ impl Real {
     fn new(base: PathBuf, name: &str) -> Real {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let folder = tempfile::tempdir_in(target).expect("a folder");
+        fs::create_dir(folder.path().join("sockets")).expect("made");
         let name = format!("{name}-{}", std::process::id());
         Real { folder, base, name, running: None }
     }
@@ -121,15 +122,15 @@ impl Real {
     }
 
     fn start(&mut self) {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/boot-machine.sh");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("machines/boot-machine.sh");
         let log = fs::File::create(self.folder.path().join("console")).expect("a file");
         let child = Command::new(script)
             .arg(&self.base)
-            .args([self.folder.path().as_os_str(), self.name.as_ref()])
-            .stdin(Stdio::null())
+            .args([self.folder.path(), &self.folder.path().join("sockets")])
+            .arg(&self.name)
+            .stdin(Stdio::piped())
             .stdout(log.try_clone().expect("a file"))
             .stderr(log)
-            .process_group(0)
             .spawn()
             .expect("the script runs");
         self.running = Some(child);
@@ -137,27 +138,21 @@ impl Real {
 
     /// Its first process, as the host sees it.
     fn leader(&self) -> Option<u32> {
-        let script = self.running.as_ref()?.id();
+        let watcher = fs::read_to_string(self.folder.path().join("watcher")).ok()?;
         let is_init = |id: &u32| {
             let name = fs::read_to_string(format!("/proc/{id}/comm"));
             name.is_ok_and(|name| name.trim() == "systemd")
         };
-        children(script).into_iter().flat_map(children).find(is_init)
+        children(watcher.trim().parse().ok()?).into_iter().find(is_init)
     }
 
     /// Takes its power away.
     fn cut(&mut self) {
         let leader = self.leader();
         let Some(mut child) = self.running.take() else { return };
-        // The script and what watches the machine, then the machine.
-        let group = format!("-{}", child.id());
-        let leader = leader.map(|leader| leader.to_string());
-        for target in [Some(&group), leader.as_ref()].into_iter().flatten() {
-            let cut = Command::new("kill").args(["-9", "--", target]).output();
-            cut.expect("kill runs");
-        }
+        drop(child.stdin.take());
         child.wait().expect("it ended");
-        let is_there = |id: &String| Path::new("/proc").join(id).exists();
+        let is_there = |id: &u32| Path::new(&format!("/proc/{id}")).exists();
         self.wait("it is dark", || leader.as_ref().is_none_or(|leader| !is_there(leader)));
     }
 
@@ -174,7 +169,7 @@ impl Real {
         let known = self.folder.path().join("known");
         fs::write(&known, format!("machine {}", keys.read("host.pub"))).expect("written");
         let proxy = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/machine/unix_proxy.py");
-        let socket = self.folder.path().join("ssh/ssh");
+        let socket = self.folder.path().join("sockets/ssh");
         let options = [
             "BatchMode=yes".into(),
             "IdentitiesOnly=yes".into(),

@@ -4,7 +4,7 @@
 # the package manager for, so that it boots as a machine of its own without a network
 # (boot-machine.sh). Needs root, debootstrap and a mirror of Debian.
 #
-#   sudo specs/tests/debian13.sh target/debian13
+#   sudo specs/machines/debian13.sh target/debian13
 set -eu
 folder=${1:?usage: debian13.sh FOLDER}
 # Counted up when what is in it changes.

@@ -1,0 +1,58 @@
+#!/bin/sh
+# Boots a machine: a real one as far as its own programs go, with systemd, cloud-init and sshd, in a
+# container of systemd-nspawn over a root file system that debian13.sh made.
+#
+#   boot-machine.sh BASE MACHINE SOCKETS NAME
+#
+# BASE is not changed. MACHINE is the machine's own folder: `disk` holds what it wrote (gone means
+# reinstalled), `disk/var/lib/cloud/seed/nocloud` its user-data. SOCKETS is a folder for its sockets,
+# which want short paths: behind `ssh` its sshd listens, as behind its port 22. It has no network but
+# its own loopback. The machine lives until the input of this process ends, which is a power cut, or
+# until it switches itself off. Needs root, on Linux with cgroup 2 in the kernel; changes no mount of
+# the host. Who is root on the machine is root in a container without user namespaces: it is for
+# programs one trusts.
+set -eu
+if [ "${5:-}" != inside ]; then
+  exec unshare --mount -- sh "$0" "$1" "$2" "$3" "$4" inside
+fi
+base=$(realpath "$1") machine=$(realpath "$2") sockets=$(realpath "$3") name=$4
+mkdir -p "$machine/disk" "$machine/work" "$machine/root"
+rm -f "$sockets/ssh"
+mount --make-rprivate /
+# systemd wants the one hierarchy of cgroup 2, whatever the host uses.
+if ! [ -e /sys/fs/cgroup/cgroup.procs ]; then
+  umount --lazy /sys/fs/cgroup
+  mount -t cgroup2 cgroup2 /sys/fs/cgroup
+fi
+group=/sys/fs/cgroup/$name
+mkdir -p "$group"
+echo $$ >"$group/cgroup.procs"
+mount -t overlay overlay -o "lowerdir=$base,upperdir=$machine/disk,workdir=$machine/work" "$machine/root"
+export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1
+
+# The power cut. It outlives this process where that is killed.
+exec 3<&0
+(
+  cat <&3 >/dev/null
+  : >"$machine/off"
+  watcher=$(cat "$machine/watcher" 2>/dev/null || :)
+  # What watches the machine is no parent of all it started: the machine's first process goes first.
+  for process in $(cat "/proc/${watcher:-none}/task/${watcher:-none}/children" 2>/dev/null || :) $watcher; do
+    kill -9 "$process" 2>/dev/null || :
+  done
+) &
+rm -f "$machine/off"
+
+# Nothing is asked of a system bus, which hosts such as containers do not have. 133 is a reboot.
+status=133
+while [ "$status" -eq 133 ] && ! [ -e "$machine/off" ]; do
+  status=0
+  systemd-nspawn --quiet --register=no --keep-unit --boot --directory="$machine/root" \
+    --machine="$name" --private-network --bind="$sockets:/run/host/unix-export" \
+    --link-journal=no --resolv-conf=off --timezone=off --console=pipe </dev/null 3<&- &
+  echo $! >"$machine/watcher"
+  wait $! || status=$?
+done
+echo $$ >/sys/fs/cgroup/cgroup.procs
+find "$group" -depth -type d -exec rmdir {} + 2>/dev/null || :
+exit "$status"
