@@ -15,9 +15,11 @@ set -eu
 if [ "${5:-}" != inside ]; then
   exec unshare --mount -- sh "$0" "$1" "$2" "$3" "$4" inside
 fi
-base=$(realpath "$1") machine=$(realpath "$2") sockets=$(realpath "$3") name=$4
-mkdir -p "$machine/disk" "$machine/work" "$machine/root"
-rm -f "$sockets/ssh"
+base=$(realpath "$1") sockets=$(realpath "$3") name=$4
+# Its folder may get another name while it runs.
+cd "$2"
+mkdir -p disk work root
+rm -f off "$sockets/ssh"
 mount --make-rprivate /
 # systemd wants the one hierarchy of cgroup 2, whatever the host uses.
 if ! [ -e /sys/fs/cgroup/cgroup.procs ]; then
@@ -26,33 +28,34 @@ if ! [ -e /sys/fs/cgroup/cgroup.procs ]; then
 fi
 group=/sys/fs/cgroup/$name
 mkdir -p "$group"
-echo $$ >"$group/cgroup.procs"
-mount -t overlay overlay -o "lowerdir=$base,upperdir=$machine/disk,workdir=$machine/work" "$machine/root"
-export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1
+mount -t overlay overlay -o "lowerdir=$base,upperdir=$PWD/disk,workdir=$PWD/work" "$PWD/root"
 
 # The power cut. It outlives this process where that is killed.
 exec 3<&0
 (
   cat <&3 >/dev/null
-  : >"$machine/off"
-  watcher=$(cat "$machine/watcher" 2>/dev/null || :)
+  : >off
+  watcher=$(cat watcher 2>/dev/null || echo none)
   # What watches the machine is no parent of all it started: the machine's first process goes first.
-  for process in $(cat "/proc/${watcher:-none}/task/${watcher:-none}/children" 2>/dev/null || :) $watcher; do
+  for process in $(cat "/proc/$watcher/task/$watcher/children" 2>/dev/null || :) "$watcher"; do
     kill -9 "$process" 2>/dev/null || :
   done
+  for _ in 1 2 3 4 5; do
+    find "$group" -depth -type d -exec rmdir {} + 2>/dev/null && break
+    sleep 0.2
+  done
 ) &
-rm -f "$machine/off"
 
 # Nothing is asked of a system bus, which hosts such as containers do not have. 133 is a reboot.
 status=133
-while [ "$status" -eq 133 ] && ! [ -e "$machine/off" ]; do
+while [ "$status" -eq 133 ] && ! [ -e off ]; do
   status=0
-  systemd-nspawn --quiet --register=no --keep-unit --boot --directory="$machine/root" \
+  # shellcheck disable=SC2016
+  SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 sh -c 'echo $$ >"$0/cgroup.procs"; exec "$@"' "$group" \
+    systemd-nspawn --quiet --register=no --keep-unit --boot --directory="$PWD/root" \
     --machine="$name" --private-network --bind="$sockets:/run/host/unix-export" \
     --link-journal=no --resolv-conf=off --timezone=off --console=pipe </dev/null 3<&- &
-  echo $! >"$machine/watcher"
+  echo $! >watcher
   wait $! || status=$?
 done
-echo $$ >/sys/fs/cgroup/cgroup.procs
-find "$group" -depth -type d -exec rmdir {} + 2>/dev/null || :
 exit "$status"

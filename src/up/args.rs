@@ -42,6 +42,10 @@ pub struct UpArgs {
     /// Run the shells of simulated machines on this computer itself, without a sandbox
     #[arg(long)]
     pub unsafe_host_shell: bool,
+    /// Boot simulated machines for real from this root file system, made by
+    /// specs/machines/debian13.sh; takes root and systemd-nspawn
+    #[arg(long, value_name = "FOLDER", conflicts_with = "unsafe_host_shell")]
+    pub machine_image: Option<PathBuf>,
     /// Log filter, such as devpocket=debug; logs go to stderr
     #[arg(long, value_name = "FILTER", default_value = "warn,reqwest_retry=error")]
     pub log: String,

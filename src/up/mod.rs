@@ -258,6 +258,7 @@ async fn start_simulator(
         guests: Some(GuestConfig {
             disks: Some(folder.path().join("disks")),
             unsafe_host_shell: args.unsafe_host_shell,
+            image: args.machine_image.clone(),
             ..GuestConfig::new(std::env::current_exe().map_err(UpError::Program)?)
         }),
         clock: SimulatorClock {

@@ -4,6 +4,7 @@ mod first_start;
 mod looks;
 mod machine;
 mod readme;
+mod real;
 mod refusals;
 mod sessions;
 #[path = "../up_support/mod.rs"]

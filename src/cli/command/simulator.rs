@@ -146,6 +146,9 @@ pub struct ServeArgs {
     /// Run the shells of machines on this computer itself where bubblewrap is not there
     #[arg(long)]
     unsafe_host_shell: bool,
+    /// Boot machines for real from this root file system, made by specs/machines/debian13.sh
+    #[arg(long, value_name = "FOLDER", conflicts_with = "unsafe_host_shell")]
+    machine_image: Option<PathBuf>,
 }
 
 pub async fn run(globals: Globals, args: SimulatorArgs) -> Outcome {
@@ -233,6 +236,7 @@ async fn serve(output: &Output, args: ServeArgs) -> Outcome {
     let guests = std::env::current_exe().ok().map(|program| GuestConfig {
         disks: args.data.as_ref().map(|folder| folder.join("disks")),
         unsafe_host_shell: args.unsafe_host_shell,
+        image: args.machine_image,
         ..GuestConfig::new(program)
     });
     let config = SimulatorConfig {

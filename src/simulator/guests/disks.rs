@@ -5,8 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::layout;
 use super::user_data::UserData;
+use super::{container, layout};
 
 /// Prefix of disks that are on their way out.
 const GONE: &str = "gone-";
@@ -20,18 +20,20 @@ pub(super) struct Disks {
     folder: PathBuf,
     /// Whether they go with the simulator.
     temporary: bool,
+    /// Whether they are disks of systems that boot.
+    boot: bool,
 }
 
 impl Disks {
     /// In this folder; without one they go with the simulator.
-    pub fn in_folder(folder: Option<&Path>) -> io::Result<Disks> {
+    pub fn in_folder(folder: Option<&Path>, boot: bool) -> io::Result<Disks> {
         let temporary = folder.is_none();
         let folder = match folder {
             Some(folder) => folder.to_owned(),
             None => private_folder()?,
         };
         fs::create_dir_all(&folder)?;
-        let disks = Disks { folder: folder.canonicalize()?, temporary };
+        let disks = Disks { folder: folder.canonicalize()?, temporary, boot };
         for left in fs::read_dir(&disks.folder)?.flatten() {
             if left.file_name().to_string_lossy().starts_with(GONE) {
                 fs::remove_dir_all(left.path())?;
@@ -53,14 +55,21 @@ impl Disks {
         let all = self.folder.join(id.to_string());
         self.discard(&all)?;
         fs::create_dir_all(&all)?;
-        layout::make(&place, name, data)
+        self.make(&place, name, data)
+    }
+
+    fn make(&self, place: &Path, name: &str, data: &UserData) -> io::Result<()> {
+        match self.boot {
+            true => container::make(place, name, data),
+            false => layout::make(place, name, data),
+        }
     }
 
     /// An empty one in its place.
     pub fn replace(&self, id: i64, generation: u32, name: &str, data: &UserData) -> io::Result<()> {
         let place = self.of(id, generation);
         self.discard(&place)?;
-        layout::make(&place, name, data)
+        self.make(&place, name, data)
     }
 
     /// Takes it away at once. What was on it goes a moment later: a machine that was just switched

@@ -4,7 +4,8 @@
 //! this follows it. A machine's disk is a folder that survives restarts and is wiped when the model
 //! reinstalls it; its power is a program ([`super::machine`]) behind a free loopback port. Which
 //! port belongs to which address is told by the control plane, and by nobody else: to a client the
-//! machines are at the addresses Contabo gave them.
+//! machines are at the addresses Contabo gave them. Where there is an image to boot from, the program
+//! is a whole system instead ([`container`]).
 //!
 //! # Guarantees
 //! - A stopped machine refuses connections, a restart ends its sessions, a reinstallation leaves
@@ -14,6 +15,7 @@
 //! # Caveats
 //! A rollback to a snapshot does not bring back files: an empty disk of that time is laid out.
 
+mod container;
 mod disks;
 mod fault;
 mod layout;
@@ -59,13 +61,15 @@ pub struct GuestConfig {
     pub sandbox: PathBuf,
     /// Run shells on this computer itself, without a sandbox.
     pub unsafe_host_shell: bool,
+    /// A root file system from which machines boot for real ([`Isolation::Container`]).
+    pub image: Option<PathBuf>,
 }
 
 impl GuestConfig {
     /// In sandboxes, on disks that go with the simulator.
     pub fn new(program: PathBuf) -> GuestConfig {
         let sandbox = PathBuf::from(sandbox::BWRAP);
-        GuestConfig { program, disks: None, sandbox, unsafe_host_shell: false }
+        GuestConfig { program, disks: None, sandbox, unsafe_host_shell: false, image: None }
     }
 }
 
@@ -132,12 +136,16 @@ impl Drop for Shared {
 
 impl Guests {
     pub async fn new(config: GuestConfig) -> io::Result<Guests> {
-        let isolation = sandbox::isolation(&config).await;
+        let isolation = match &config.image {
+            // Who asks for it wants nothing else instead.
+            Some(image) => container::isolation(image).await?,
+            None => sandbox::isolation(&config).await,
+        };
         if let Isolation::BuiltIn(why) = &isolation {
             tracing::warn!("{why}: simulated machines have a built-in shell only");
         }
         let runtime = private_folder()?;
-        let disks = Disks::in_folder(config.disks.as_deref())?;
+        let disks = Disks::in_folder(config.disks.as_deref(), isolation == Isolation::Container)?;
         let machines = Mutex::default();
         let shared = Shared { config, isolation, disks, runtime, machines };
         Ok(Guests { shared: Arc::new(shared) })
@@ -202,7 +210,7 @@ impl Guests {
         let mut machines = self.lock();
         let Some(machine) = machines.get_mut(&id) else { return Ok(false) };
         machine.powered = None;
-        machine.data.files.retain(|file| !file.path.starts_with("/etc/ssh/ssh_host_"));
+        machine.data.forget_host_keys();
         let Machine { seen, data, .. } = machine;
         self.shared.disks.replace(id, seen.generation, &seen.name, data)?;
         if machine.seen.running {
@@ -268,6 +276,7 @@ impl Guests {
         let plug = Plug {
             program: self.shared.config.program.clone(),
             sandbox: self.shared.config.sandbox.clone(),
+            image: self.shared.config.image.clone(),
             isolation: self.shared.isolation.clone(),
             disk: self.shared.disks.of(seen.id, seen.generation),
             runtime: self.runtime_of(seen.id),

@@ -13,7 +13,7 @@ use tokio::task::AbortHandle;
 use super::super::machine::{Boot, Isolation};
 use super::fault::GuestFault;
 use super::sandbox::Start;
-use super::{BOOT, SOCKET};
+use super::{BOOT, SOCKET, container};
 
 /// How long a machine's program may take until it answers on its socket.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
@@ -26,12 +26,20 @@ pub(super) struct Plug {
     pub program: PathBuf,
     pub sandbox: PathBuf,
     pub isolation: Isolation,
+    /// What a machine boots from that boots.
+    pub image: Option<PathBuf>,
     pub disk: PathBuf,
     pub runtime: PathBuf,
     pub boot: Boot,
     pub faults: Arc<Mutex<Vec<GuestFault>>>,
     /// How long the system takes until sshd listens.
     pub until_ssh: Duration,
+}
+
+impl Plug {
+    fn socket(&self) -> PathBuf {
+        self.runtime.join(if self.image.is_some() { container::SOCKET } else { SOCKET })
+    }
 }
 
 /// A machine that is on. Dropping it pulls the plug.
@@ -59,7 +67,10 @@ impl Powered {
 
 async fn run(plug: &Plug, port: u16, tell: impl FnOnce(u16)) -> io::Result<()> {
     let process = Arc::new(tokio::sync::Mutex::new(Some(start(plug)?)));
-    tokio::time::sleep(plug.until_ssh).await;
+    // One that boots takes the time it takes.
+    if plug.image.is_none() {
+        tokio::time::sleep(plug.until_ssh).await;
+    }
     // The port it had before, so that who wrote it down still gets here.
     let listener = match TcpListener::bind(("127.0.0.1", port)).await {
         Ok(listener) => listener,
@@ -76,7 +87,7 @@ async fn run(plug: &Plug, port: u16, tell: impl FnOnce(u16)) -> io::Result<()> {
             _ => None,
         };
         ensure(plug, &process).await?;
-        let socket = plug.runtime.join(SOCKET);
+        let socket = plug.socket();
         connections.spawn(async move {
             if let Err(error) = relay(stream, &socket, cut).await {
                 tracing::debug!(%error, "a connection to a simulated machine ended");
@@ -100,9 +111,11 @@ fn taken(faults: &Mutex<Vec<GuestFault>>) -> Option<GuestFault> {
 }
 
 fn start(plug: &Plug) -> io::Result<Child> {
-    let socket = plug.runtime.join(SOCKET);
-    let _ = std::fs::remove_file(socket);
+    let _ = std::fs::remove_file(plug.socket());
     write_boot(&plug.runtime, &plug.boot)?;
+    if let Some(image) = &plug.image {
+        return container::start(image, &plug.disk, &plug.runtime, &plug.boot.name);
+    }
     let start = Start {
         program: &plug.program,
         sandbox: &plug.sandbox,

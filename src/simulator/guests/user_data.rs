@@ -13,6 +13,8 @@ use super::super::machine::InstallStep;
 
 /// The first line cloud-init knows its own kind by.
 const HEADER: &str = "#cloud-config";
+/// How the paths of host keys begin.
+const HOST_KEYS: &str = "/etc/ssh/ssh_host_";
 /// How long a step takes on the real one, in milliseconds, where nothing says so.
 const STEP_MILLIS: u64 = 30_000;
 /// How long an installation of known percentages takes on the real one, in milliseconds.
@@ -36,6 +38,8 @@ pub(super) struct UserData {
     pub tools: Vec<String>,
     /// Where the plan is; without one the steps are made up.
     pub plan: Option<String>,
+    /// All of it, as it was sent.
+    pub text: String,
 }
 
 /// A file to be written.
@@ -72,6 +76,21 @@ struct WriteFile {
 impl UserData {
     /// Reads it. As cloud-init does, what is not understood is left out.
     pub fn read(text: &str) -> UserData {
+        UserData { text: text.to_owned(), ..UserData::understood(text) }
+    }
+
+    /// As if whoever made it had made another machine: with no host keys of theirs.
+    pub fn forget_host_keys(&mut self) {
+        self.files.retain(|file| !file.path.starts_with(HOST_KEYS));
+        if let Ok(mut document) = serde_yaml::from_str::<serde_yaml::Mapping>(&self.text)
+            && document.remove("ssh_keys").is_some()
+            && let Ok(text) = serde_yaml::to_string(&document)
+        {
+            self.text = format!("{HEADER}\n{text}");
+        }
+    }
+
+    fn understood(text: &str) -> UserData {
         if !text.starts_with(HEADER) {
             return UserData::default();
         }
@@ -102,6 +121,7 @@ impl UserData {
             tools: plan.iter().flat_map(|(_, plan)| plan.tools()).collect(),
             plan: plan.map(|(path, _)| path),
             files,
+            text: String::new(),
         }
     }
 }
@@ -139,7 +159,7 @@ fn host_key((name, content): (String, String)) -> Option<File> {
         "certificate" => ("-cert.pub", 0o644),
         _ => return None,
     };
-    let path = format!("/etc/ssh/ssh_host_{kind}_key{end}");
+    let path = format!("{HOST_KEYS}{kind}_key{end}");
     Some(File { path, mode, content: content.into_bytes() })
 }
 

@@ -73,6 +73,8 @@ pub struct Boot {
 pub enum Isolation {
     /// bubblewrap.
     Sandbox,
+    /// A system of its own that boots, in a container of systemd-nspawn.
+    Container,
     /// Nothing: asked for with `--unsafe-host-shell`.
     HostShell,
     /// Nothing is run; with the reason why there is no sandbox.
