@@ -16,6 +16,7 @@ pub mod doctor;
 pub mod embedded;
 pub mod keys;
 pub mod kube;
+pub mod lines;
 pub mod mail;
 pub mod manifest;
 pub mod node;

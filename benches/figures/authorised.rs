@@ -109,6 +109,8 @@ fn state(
         authenticator,
         accounts: None,
         bridge: None,
+        lines: None,
+        sockets: Default::default(),
         hosts: AllowedHosts::new(&[] as &[String]),
         edge: Default::default(),
         keys: None,

@@ -15,6 +15,7 @@ mod child;
 mod cpu;
 mod idle;
 mod latency;
+mod lines;
 mod list;
 mod login;
 mod memory;
@@ -32,7 +33,7 @@ mod writes;
 use table::{Row, Scale};
 
 /// What can be measured, by name.
-const FIGURES: [&str; 11] = [
+const FIGURES: [&str; 12] = [
     "writes",
     "watch",
     "list",
@@ -44,6 +45,7 @@ const FIGURES: [&str; 11] = [
     "login",
     "model",
     "authorised",
+    "lines",
 ];
 
 fn main() {
@@ -88,6 +90,7 @@ fn measure(name: &str, scale: Scale) -> Vec<Row> {
         "login" => login::measure(scale),
         "authorised" => authorised::measure(scale),
         "model" => model::measure(scale),
+        "lines" => lines::measure(scale),
         _ => idle::measure(scale),
     }
 }

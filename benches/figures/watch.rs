@@ -69,6 +69,8 @@ async fn serve(store: Arc<dyn Store>) -> (SocketAddr, CancellationToken) {
         authenticator: Arc::new(Tokens::single(TOKEN, User::admin("bench")).expect("a token")),
         accounts: None,
         bridge: None,
+        lines: None,
+        sockets: Default::default(),
         hosts: AllowedHosts::new(&[] as &[String]),
         edge: Default::default(),
         keys: None,

@@ -38,6 +38,9 @@ pub struct GuestStatus {
     /// Tools of the template that do not answer, with the reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing_tools: Vec<String>,
+    /// The last request to go on with a failed installation that was carried out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resumed: Option<String>,
     /// When the tools were last asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checked_at: Option<Timestamp>,

@@ -51,6 +51,10 @@ pub struct MachineSpec {
     /// Counts installs of the disk by us; 1 after the purchase, one more with each reinstall.
     #[serde(default)]
     pub install_generation: i64,
+    /// The request of its environment to go on with an installation that failed; carried out once
+    /// `status.guest.resumed` says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resume: Option<String>,
     /// The name the instance shall carry in the account: ours, with the installation id.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub display_name: String,

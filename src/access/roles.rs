@@ -56,7 +56,7 @@ static SHARED: [Rule; 4] = [
 
 static VIEWER: [Rule; 6] = [
     rule(OURS, &["environments"], LOOK),
-    rule(OURS, &["environments/status", "environments/decisions"], &["get"]),
+    rule(OURS, &["environments/status", "environments/decisions", "environments/log"], &["get"]),
     // A plan is only looked at, also one of what is merely thought of.
     rule(OURS, &["environments/plan"], &["get", "create"]),
     rule(&["", "events.k8s.io"], &["events"], LOOK),

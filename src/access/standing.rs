@@ -68,6 +68,20 @@ impl Standing {
         self.holds_until().is_none_or(|until| Instant::now() < until)
     }
 
+    /// Returns when what the stream rests on is over. While that cannot be found out it goes on.
+    pub async fn ends(mut self) -> Ended {
+        loop {
+            match self.due() {
+                Some(due) => tokio::time::sleep_until(due).await,
+                None => std::future::pending().await,
+            }
+            self = match self.asked_again().await {
+                Ok(standing) => standing,
+                Err(ended) => return ended,
+            };
+        }
+    }
+
     /// Asks again. Where it cannot be found out, nothing is known anew.
     pub async fn asked_again(mut self) -> Result<Standing, Ended> {
         let at = Instant::now();

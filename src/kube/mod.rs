@@ -6,7 +6,7 @@
 //! method, the [`Authorizer`](crate::access::Authorizer) decides, and one module answers:
 //! [`discovery`], [`openapi`], [`read`] (get, list), [`watch`], [`write`] (create, update, patch,
 //! apply, delete), [`collection`], or one of the parts only DevPocket has ([`plan`],
-//! [`decisions`], [`exec`], [`approval`], [`resolve`], [`undelete`]).
+//! [`decisions`], [`exec`], [`log`], [`approval`], [`resolve`], [`undelete`]).
 //! Kinds come from the table in `specs`; nothing here is written per kind except the rules in
 //! [`rules`] and those parts.
 //!
@@ -38,6 +38,7 @@ mod events;
 mod exec;
 mod fit;
 mod keys;
+mod log;
 mod made;
 mod openapi;
 mod page;
@@ -223,6 +224,7 @@ async fn resource_call(mut call: Call, resource: ResourcePath) -> Result<Respons
         (Method::GET, Some(Part::Plan)) => plan::stored(call, resource).await,
         (Method::POST, Some(Part::Plan)) => plan::proposed(call, resource).await,
         (Method::GET, Some(Part::Decisions)) => decisions::read(call, resource).await,
+        (Method::GET, Some(Part::Log)) => log::read(call, resource).await,
         (Method::POST, Some(Part::Approval)) => approval::approve(call, resource).await,
         (Method::POST, Some(Part::Undelete)) => undelete::undelete(call, resource).await,
         (Method::POST, Some(Part::Resolve)) => resolve::resolve(call, resource).await,

@@ -56,6 +56,18 @@ pub(super) struct Params {
     pub deletion: bool,
     /// The plan of a merge patch, as an edit of single fields sends one.
     pub patch: bool,
+    /// Of a log: go on with what comes.
+    pub follow: bool,
+    /// Of a log: only what is after the line of this number.
+    pub after: Option<i64>,
+    /// Of a log: only so many of the last lines.
+    pub tail_lines: Option<i64>,
+}
+
+/// A count that is not negative.
+fn number(name: &str, value: &str) -> Result<i64, Status> {
+    let number = value.parse().ok().filter(|number| *number >= 0);
+    number.ok_or_else(|| bad(format!("{name} is {value:?}; it is a number of lines")))
 }
 
 impl Params {
@@ -104,6 +116,9 @@ impl Params {
             "recent" => self.recent = flag(&value),
             "deletion" => self.deletion = flag(&value),
             "patch" => self.patch = flag(&value),
+            "follow" => self.follow = flag(&value),
+            "after" => self.after = Some(number(name, &value)?),
+            "tailLines" => self.tail_lines = Some(number(name, &value)?),
             _ => {}
         }
         Ok(())

@@ -17,6 +17,7 @@ pub(super) enum Part {
     Plan,
     Decisions,
     Exec,
+    Log,
     Approval,
     Undelete,
     Resolve,
@@ -29,6 +30,7 @@ impl Part {
             Part::Plan => "plan",
             Part::Decisions => "decisions",
             Part::Exec => "exec",
+            Part::Log => "log",
             Part::Approval => "approval",
             Part::Undelete => "undelete",
             Part::Resolve => "resolve",
@@ -40,7 +42,7 @@ impl Part {
         match self {
             Part::Status => &["get", "patch", "update"],
             Part::Plan => &["create", "get"],
-            Part::Decisions => &["get"],
+            Part::Decisions | Part::Log => &["get"],
             Part::Exec | Part::Approval | Part::Undelete | Part::Resolve => &["create"],
         }
     }
@@ -50,7 +52,7 @@ impl Part {
 pub(super) fn parts(kind: Kind) -> Vec<Part> {
     let own: &[Part] = match kind {
         Kind::Environment => {
-            &[Part::Approval, Part::Decisions, Part::Exec, Part::Plan, Part::Undelete]
+            &[Part::Approval, Part::Decisions, Part::Exec, Part::Log, Part::Plan, Part::Undelete]
         }
         Kind::Operation => &[Part::Resolve],
         _ => &[],

@@ -28,6 +28,7 @@ use crate::cache::{CacheOptions, CachedStore};
 use crate::config::public_host;
 use crate::contabo::Sensitive;
 use crate::keys::{Keys, KeysError};
+use crate::lines::InstallLines;
 use crate::mail::{Carrier, Outbox, Sender};
 use crate::server::limiter::{Limiter, Rules, SharedWindows};
 use crate::server::{
@@ -149,11 +150,12 @@ impl Ports {
         }
     }
 
-    fn deps(&self, cloud: Arc<dyn Cloud>, guest: Arc<dyn Guest>) -> Deps {
+    fn deps(&self, cloud: Arc<dyn Cloud>, guest: Arc<dyn Guest>, lines: InstallLines) -> Deps {
         Deps {
             store: self.store.clone(),
             cloud,
             guest,
+            lines: Arc::new(lines),
             clock: self.clock.clone(),
             ids: self.ids.clone(),
             catalogue: self.catalogue.clone(),
@@ -245,6 +247,8 @@ impl Node {
         let api_stop = CancellationToken::new();
         tokio::spawn(accounts.clone().keep_tidy(api_stop.clone()));
         tokio::spawn(keys.clone().follow(config.lost_seal_keys, api_stop.clone()));
+        let lines = InstallLines::new(postgres.pool().clone());
+        tokio::spawn(lines.clone().keep_tidy(ports.clock.clone(), api_stop.clone()));
         let address = config.server.address();
         let certificate = config.server.certificate().cloned();
         let state = Arc::new(AppState {
@@ -257,6 +261,8 @@ impl Node {
             authenticator: Arc::new(SignedIn::new(tokens, accounts.clone())),
             accounts: Some(accounts),
             bridge,
+            lines: Some(lines.clone()),
+            sockets: Default::default(),
             hosts: AllowedHosts::new(&hosts).with_origins(&config.origins),
             edge: parts.edge(&postgres, &ports.clock, certificate),
             keys: Some(keys),
@@ -270,7 +276,7 @@ impl Node {
         let api = tokio::spawn(config.server.serve(state));
 
         let controllers_stop = CancellationToken::new();
-        let deps = ports.deps(config.cloud, guest);
+        let deps = ports.deps(config.cloud, guest, lines);
         let controllers =
             tokio::spawn(Manager::run(deps, config.settings, controllers_stop.clone()));
         let client = ports.client(Actor {

@@ -9,7 +9,10 @@ mod auth;
 mod body;
 mod caller;
 mod device;
+mod environments;
+mod logs;
 mod problem;
+mod sockets;
 mod teams;
 mod tokens;
 mod users;
@@ -25,6 +28,7 @@ use crate::server::AppState;
 pub use body::Body;
 pub use caller::{Anyone, Caller, Person};
 pub use problem::{FieldProblem, Problem};
+pub use sockets::Sockets;
 
 /// Everything under `/api/v1`.
 pub fn router(state: Arc<AppState>) -> Router<Arc<AppState>> {
@@ -35,6 +39,8 @@ pub fn router(state: Arc<AppState>) -> Router<Arc<AppState>> {
         .merge(tokens::routes())
         .merge(admin::routes())
         .merge(teams::routes())
+        .merge(environments::routes())
+        .merge(logs::routes())
         .merge(audit::routes())
         .fallback(nothing_here)
         .method_not_allowed_fallback(not_this_way)

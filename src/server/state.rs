@@ -15,7 +15,9 @@ use crate::accounts::Accounts;
 use crate::bridge::Bridge;
 use crate::keys::Keys;
 use crate::kube::PlansMade;
+use crate::lines::InstallLines;
 use crate::mail::Outbox;
+use crate::rest::Sockets;
 
 /// The metrics as Prometheus text, rendered when asked for.
 pub type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
@@ -70,6 +72,10 @@ pub struct AppState {
     pub accounts: Option<Arc<Accounts>>,
     /// The way into machines; absent where nobody looks at their operating systems.
     pub bridge: Option<Bridge>,
+    /// What installations print; absent over a store that is not Postgres.
+    pub lines: Option<InstallLines>,
+    /// WebSockets that are open, by user.
+    pub sockets: Sockets,
     pub hosts: AllowedHosts,
     /// Proxies, limits, and how people reach this server.
     pub edge: Edge,

@@ -8,7 +8,7 @@ use sqlx::migrate::{Migrate, MigrateError, Migrator};
 use sqlx::{PgPool, Row};
 
 /// The migrations, embedded. A new file needs a change here to be noticed by an incremental build;
-/// version: 3.
+/// version: 8.
 static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 
 /// How the database's schema relates to this binary.

@@ -10,6 +10,8 @@ mod audit;
 mod contract;
 mod devices;
 mod google;
+mod install_lines;
+mod install_logs;
 mod leaving;
 mod locks;
 mod passwords;

@@ -11,6 +11,7 @@ use devpocket::accounts::password::Cost;
 use devpocket::accounts::{AccountSettings, Accounts, Registration, SignedIn};
 use devpocket::cache::{CacheOptions, CachedStore};
 use devpocket::clock::{RandomIds, SystemClock};
+use devpocket::lines::InstallLines;
 use devpocket::mail::Outbox;
 use devpocket::server::{AllowedHosts, AppState, Build, Exposure, Server, StoreProbe};
 use devpocket::store::{PgOptions, PgStore};
@@ -49,6 +50,7 @@ pub struct Replica {
     pub accounts: Arc<Accounts>,
     pub authenticator: Arc<SignedIn>,
     pub store: Arc<dyn Store>,
+    pub lines: InstallLines,
     shutdown: CancellationToken,
     http: reqwest::Client,
 }
@@ -137,6 +139,7 @@ impl Replica {
     ) -> Replica {
         let source = PgStore::connect(PgOptions::new(database.options())).await.unwrap();
         let pool = source.pool().clone();
+        let lines = InstallLines::new(pool.clone());
         let store = CachedStore::open(Arc::new(source), CacheOptions::default()).await.unwrap();
         let store: Arc<dyn Store> = Arc::new(store);
         let catalogue = Arc::new(Catalogue::builtin().clone());
@@ -175,6 +178,8 @@ impl Replica {
             authenticator: authenticator.clone(),
             accounts: Some(accounts.clone()),
             bridge: None,
+            lines: Some(lines.clone()),
+            sockets: Default::default(),
             hosts: AllowedHosts::default(),
             edge: Default::default(),
             keys: None,
@@ -190,7 +195,7 @@ impl Replica {
         let url = format!("http://{}", server.address());
         tokio::spawn(server.serve(Arc::new(state)));
         let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
-        Replica { url, clock, accounts, authenticator, store, shutdown, http }
+        Replica { url, clock, accounts, authenticator, store, lines, shutdown, http }
     }
 
     pub async fn send(

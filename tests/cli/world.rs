@@ -119,6 +119,8 @@ impl World {
             authenticator: Arc::new(Tokens::single(TOKEN, User::admin("admin")).unwrap()),
             accounts: None,
             bridge: None,
+            lines: None,
+            sockets: Default::default(),
             hosts: AllowedHosts::new(Vec::<String>::new()),
             edge: Default::default(),
             keys: None,

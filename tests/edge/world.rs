@@ -85,6 +85,8 @@ impl World {
             authenticator: Arc::new(tokens),
             accounts: None,
             bridge: None,
+            lines: None,
+            sockets: Default::default(),
             hosts: AllowedHosts::new(["dev.example.com"]).with_origins(&setup.origins),
             edge: Edge {
                 proxies: Proxies::read(setup.proxies).unwrap(),

@@ -20,6 +20,7 @@ const EXPECTED: &[(&str, &str, &str)] = &[
     ("environments/status", "update patch", "nnyy"),
     ("environments/plan", "get create", "yyyy"),
     ("environments/decisions", "get", "yyyy"),
+    ("environments/log", "get", "yyyy"),
     ("environments/approval", "approve", "nnyy"),
     ("environments/undelete", "create", "nyyy"),
     ("environments/exec", "create", "nyyy"),

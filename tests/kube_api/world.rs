@@ -85,6 +85,8 @@ impl World {
             authenticator,
             accounts: None,
             bridge: None,
+            lines: None,
+            sockets: Default::default(),
             hosts: AllowedHosts::new(["pocket.example"]),
             edge: Default::default(),
             keys: None,

@@ -12,8 +12,8 @@ use super::install::Readiness;
 use super::observed::{Observed, evidence_from, look};
 use super::world::World;
 use super::{
-    binding, display_name, drift, guest, install, loss, ordering, power, requests, software, stuck,
-    unseen,
+    binding, display_name, drift, guest, install, loss, ordering, power, recover, requests,
+    software, stuck, unseen,
 };
 use crate::guard::hold;
 use crate::machine::state::word_state;
@@ -103,6 +103,7 @@ pub(super) fn plan(draft: &mut Draft<'_, '_>, bound: &Bound<'_>, replaced: &[&Ma
         MachineState::Running | MachineState::Stopped => {
             usable(draft, bound);
             guest::judge(draft, bound);
+            recover::converge(draft, bound);
         }
         stage => preparing(draft, bound, stage),
     }

@@ -10,6 +10,7 @@ use super::draft::Draft;
 use super::observed::Observed;
 use super::report::Says;
 use crate::guest::identity;
+use crate::install::usual_seconds;
 
 /// Says what is known of the guest, and takes back a readiness that rests on power alone.
 pub(super) fn judge(draft: &mut Draft<'_, '_>, bound: &Bound<'_>) {
@@ -41,11 +42,28 @@ pub(super) fn judge(draft: &mut Draft<'_, '_>, bound: &Bound<'_>) {
             version => format!("{}@{version}", template.name),
         };
     }
+    if let Some(install) = &mut install {
+        install.usual_seconds = usual(draft, bound, install);
+    }
     if draft.status.install != install {
         draft.status.to_mut().install = install;
     }
     let (phase, says) = verdict(guest);
     say(draft, phase, says);
+}
+
+/// How long it usually takes. Asked for while it is under way, and left as it was afterwards: what
+/// others take later is no news about this one.
+fn usual(draft: &Draft<'_, '_>, bound: &Bound<'_>, install: &InstallStatus) -> Option<u32> {
+    if !matches!(install.state, InstallState::Waiting | InstallState::Running) {
+        let before = draft.world.environment.status.install.as_ref();
+        let before = before.filter(|before| before.generation == install.generation);
+        return before.and_then(|before| before.usual_seconds);
+    }
+    let order = bound.machine.spec.order.as_ref()?;
+    let version = order.template.as_ref()?;
+    let template = draft.world.template.filter(|t| t.metadata.name == version.name)?;
+    usual_seconds(&template.status.runs, version.generation, &order.size)
 }
 
 fn say(draft: &mut Draft<'_, '_>, phase: Phase, says: Says) {

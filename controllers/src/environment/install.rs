@@ -18,7 +18,7 @@ use super::draft::{Draft, Pending};
 use super::observed::{Observed, happened};
 use super::rendered::Rendered;
 use super::world::World;
-use super::{requests, software, want};
+use super::{recover, requests, software, want};
 use crate::guard::{codes, hold};
 use crate::operation::intent;
 
@@ -154,7 +154,11 @@ struct Why<'a> {
 pub(super) fn again(draft: &mut Draft<'_, '_>, bound: &Bound<'_>, ready: Readiness) {
     let world = draft.world;
     let replaced = draft.report.replaced.is_some();
-    let request = requests::rebuild(draft, bound);
+    let rebuild = requests::reinstall(draft, bound, requests::REBUILD);
+    let recover = requests::pending(world.environment, requests::RECOVER)
+        .and_then(|_| recover::rebuilds(bound))
+        .and_then(|_| requests::reinstall(draft, bound, requests::RECOVER));
+    let request = rebuild.or(recover);
     let differs = software::difference(world, bound);
     if !replaced && request.is_none() && differs.is_none() && !software::names_another(world) {
         return;
@@ -178,7 +182,10 @@ pub(super) fn again(draft: &mut Draft<'_, '_>, bound: &Bound<'_>, ready: Readine
     let software = rendered.software();
     let summary = match (request, differs) {
         _ if replaced => format!("install {software}"),
-        (Some(id), _) => format!("wipe the disk and install {software} (rebuild {id})"),
+        (Some(id), _) => {
+            let asked = if rebuild.is_some() { requests::REBUILD } else { requests::RECOVER };
+            format!("wipe the disk and install {software} ({asked} {id})")
+        }
         (None, Some(summary)) => summary,
         (None, None) => return,
     };

@@ -51,6 +51,7 @@ mod plan;
 mod power;
 pub mod reconcile;
 mod record;
+mod recover;
 mod release;
 pub mod rendered;
 mod report;

@@ -15,14 +15,16 @@ use crate::operation::intent;
 pub const RESTART: &str = "restart";
 pub const WAKE: &str = "wake";
 pub const REBUILD: &str = "rebuild";
+pub const RECOVER: &str = "recover";
 
 /// Restarts of one request that were proved not to have arrived before it is dropped.
 const RESTART_TRIES: usize = 3;
 
-fn pending<'a>(environment: &'a Environment, which: &str) -> Option<&'a str> {
+pub(super) fn pending<'a>(environment: &'a Environment, which: &str) -> Option<&'a str> {
     let asked = match which {
         RESTART => environment.spec.restart.as_ref(),
         REBUILD => environment.spec.rebuild.as_ref(),
+        RECOVER => environment.spec.recover.as_ref(),
         _ => environment.spec.wake.as_ref(),
     }?;
     (environment.status.requests.get(which) != Some(&asked.id)).then_some(asked.id.as_str())
@@ -33,14 +35,14 @@ pub(super) fn wake(environment: &Environment) -> Option<&str> {
     pending(environment, WAKE)
 }
 
-fn done(draft: &mut Draft<'_, '_>, which: &str, id: &str) {
+pub(super) fn done(draft: &mut Draft<'_, '_>, which: &str, id: &str) {
     draft.status.to_mut().requests.insert(which.to_owned(), id.to_owned());
 }
 
 /// Requests older than the machine are void: there is nothing yet to restart or wake.
 pub(super) fn void(draft: &mut Draft<'_, '_>) {
     let environment = draft.world.environment;
-    for which in [RESTART, WAKE, REBUILD] {
+    for which in [RESTART, WAKE, REBUILD, RECOVER] {
         if let Some(id) = pending(environment, which) {
             done(draft, which, id);
             let message = format!("{which} request \"{id}\" is older than the machine: void");
@@ -49,16 +51,21 @@ pub(super) fn void(draft: &mut Draft<'_, '_>) {
     }
 }
 
-/// The id of a rebuild that is not done. It is done once a reinstall for it happened.
-pub(super) fn rebuild<'a>(draft: &mut Draft<'_, 'a>, bound: &Bound<'_>) -> Option<&'a str> {
-    let id = pending(draft.world.environment, REBUILD)?;
+/// The id of a request that takes a reinstall and is not done. It is done once a reinstall for it
+/// happened.
+pub(super) fn reinstall<'a>(
+    draft: &mut Draft<'_, 'a>,
+    bound: &Bound<'_>,
+    which: &str,
+) -> Option<&'a str> {
+    let id = pending(draft.world.environment, which)?;
     let of_request = |o: &&Operation| {
         o.spec.verb == Verb::Reinstall && o.spec.request.as_deref() == Some(id) && happened(o)
     };
     if !bound.operations.iter().copied().any(|o| of_request(&o)) {
         return Some(id);
     }
-    done(draft, REBUILD, id);
+    done(draft, which, id);
     let message = format!("the disk of {} was wiped and installed anew", bound.called());
     draft.events.push(EventDraft::normal("Rebuilt", message));
     None

@@ -68,25 +68,31 @@ fn installed<'a>(world: &World<'_>, bound: &Bound<'a>) -> Option<Installed<'a>> 
 }
 
 /// Writes what is installed into the status, and what a reinstall changed into the machine's record.
+/// A pass without news copies nothing.
 pub(super) fn tell(draft: &mut Draft<'_, '_>, bound: &Bound<'_>) {
     let world = draft.world;
-    let known = draft.status.template.as_ref();
-    let mut told = known.cloned();
+    let known = world.environment.status.template.as_ref();
     let installed = installed(world, bound);
-    if let Some(installed) = installed {
-        let name = installed.template.map_or(installed.image, |t| t.name.as_str());
-        told = Some(RenderedTemplate {
-            name: name.to_owned(),
-            generation: installed.template.map_or(0, |t| t.generation),
-            digest: installed.digest.to_owned(),
-            newer: None,
-        });
-    }
-    if let Some(told) = &mut told {
-        told.newer = world.template.and_then(|template| template::newer(told, template));
-    }
-    if told.as_ref() != known {
-        draft.status.to_mut().template = told;
+    let (name, generation, digest) = match (&installed, known) {
+        (Some(installed), _) => {
+            let template = installed.template;
+            let name = template.map_or(installed.image, |t| t.name.as_str());
+            (name, template.map_or(0, |t| t.generation), installed.digest)
+        }
+        (None, Some(known)) => (known.name.as_str(), known.generation, known.digest.as_str()),
+        (None, None) => return,
+    };
+    let newer = world.template.filter(|template| template.metadata.name == name);
+    let newer = newer.map(|template| template.metadata.generation);
+    let newer = newer.filter(|current| *current > generation && generation > 0);
+    let same = known.is_some_and(|known| {
+        (known.name.as_str(), known.generation) == (name, generation)
+            && (known.digest.as_str(), known.newer) == (digest, newer)
+    });
+    if !same {
+        let (name, digest) = (name.to_owned(), digest.to_owned());
+        let told = RenderedTemplate { name, generation, digest, newer };
+        draft.status.to_mut().template = Some(told);
     }
     if let Some(installed) = installed {
         keep(draft, bound, installed);
@@ -132,13 +138,20 @@ pub(super) fn difference(world: &World<'_>, bound: &Bound<'_>) -> Option<String>
     let spec = version.map(|(_, (_, spec))| spec);
     let image = environment.spec.image.as_deref().or(spec.and_then(|s| s.image.as_deref()));
     let image = image.unwrap_or_else(|| world.catalogue.default_image());
-    let new = match version {
+    let new = || match version {
         Some((name, (generation, _))) => format!("{name}@{generation}"),
         None => image.to_owned(),
     };
-    let old = software(installed.template, installed.image);
-    if installed.template.is_some() != version.is_some() || (version.is_some() && old != new) {
-        return Some(format!("wipe the disk and install {new}, it has {old}"));
+    let same = match (installed.template, version) {
+        (Some(old), Some((name, (generation, _)))) => {
+            (old.name.as_str(), old.generation) == (name, generation)
+        }
+        (None, None) => true,
+        _ => false,
+    };
+    if !same {
+        let old = software(installed.template, installed.image);
+        return Some(format!("wipe the disk and install {}, it has {old}", new()));
     }
     if installed.image != image {
         let old = installed.image;
@@ -146,7 +159,7 @@ pub(super) fn difference(world: &World<'_>, bound: &Bound<'_>) -> Option<String>
     }
     let others = spec.map(|spec| other_parameters(environment, spec, parameters));
     let others = others.filter(|others| !others.is_empty())?;
-    Some(format!("wipe the disk and install {new} with another {}", others.join(", ")))
+    Some(format!("wipe the disk and install {} with another {}", new(), others.join(", ")))
 }
 
 /// Parameters whose value is another one than what was installed; secret ones are delivered.

@@ -9,20 +9,30 @@
 //!    the first key is deleted here.
 
 use devpocket_specs::guest::GuestStatus;
-use devpocket_specs::install::{CHECK_COMMAND, InstallState, read_checks};
+use devpocket_specs::install::{CHECK_COMMAND, InstallState, RESUME_COMMAND, read_checks};
 use devpocket_specs::machine::Machine;
 use jiff::Timestamp;
 
 use super::judge::{self, Patience};
-use super::{Guest, GuestError, Target};
+use super::{Guest, GuestError, LogPart, Target, Wanted};
+use crate::install::resumed;
 
 /// How a visit ended.
 #[derive(Debug)]
 pub(super) enum Visit {
-    /// This is known now.
-    Known(GuestStatus),
+    /// This is known now, and this is in the logs.
+    Known(GuestStatus, Vec<LogPart>),
     /// This has to be written down before the visit goes on.
     First(GuestStatus),
+}
+
+/// What a visit is for, besides looking.
+#[derive(Debug, Default)]
+pub(super) struct Errand {
+    /// The request to go on with an installation that failed.
+    pub resume: Option<String>,
+    /// What of the logs is wanted.
+    pub logs: Vec<Wanted>,
 }
 
 /// Visits the machine; `guest` is what was known of it.
@@ -30,6 +40,7 @@ pub(super) async fn visit(
     port: &dyn Guest,
     target: &Target,
     guest: GuestStatus,
+    errand: &Errand,
     patience: Patience,
     now: Timestamp,
 ) -> Result<Visit, GuestError> {
@@ -37,7 +48,12 @@ pub(super) async fn visit(
         return identify(port, target, guest, now).await;
     };
     let target = &Target { known: vec![known], first: false, ..target.clone() };
-    let look = port.look(target, &[]).await?;
+    let asked = errand.resume.as_ref().filter(|id| guest.resumed.as_ref() != Some(id));
+    if let Some(id) = asked {
+        let guest = judge::answered(guest, now);
+        return Ok(Visit::Known(resume(port, target, guest, id, now).await?, Vec::new()));
+    }
+    let look = port.look(target, &errand.logs).await?;
     let mut guest = judge::answered(guest, now);
     let install = judge::install(&guest, Some(&look), patience, now);
     let installed = install.state == InstallState::Succeeded;
@@ -45,7 +61,33 @@ pub(super) async fn visit(
     if installed && guest.checked_at.is_none() {
         check(port, target, &mut guest, now).await?;
     }
-    Ok(Visit::Known(guest))
+    Ok(Visit::Known(guest, look.logs))
+}
+
+/// Starts the installer again where it stopped. May be repeated: steps that are done are not done
+/// again. What the machine says of it is for the next look, since the installer has only just begun.
+async fn resume(
+    port: &dyn Guest,
+    target: &Target,
+    mut guest: GuestStatus,
+    id: &str,
+    now: Timestamp,
+) -> Result<GuestStatus, GuestError> {
+    let failed = guest.install.as_ref().filter(|install| install.state == InstallState::Failed);
+    if let Some(install) = failed {
+        let output = port.exec(target, &RESUME_COMMAND.join(" "), &[]).await?;
+        if output.code != Some(0) {
+            let said = String::from_utf8_lossy(&output.stderr);
+            let said = devpocket_specs::install::printable(said.lines().last().unwrap_or(""), 200);
+            return Err(GuestError::Broken(format!("the installer does not start again: {said}")));
+        }
+        guest.install = Some(resumed(install, now));
+    } else if !guest.missing_tools.is_empty() {
+        // All is installed, and something does not answer: it is asked again.
+        (guest.missing_tools, guest.checked_at) = (Vec::new(), None);
+    }
+    guest.resumed = Some(id.to_owned());
+    Ok(guest)
 }
 
 async fn identify(

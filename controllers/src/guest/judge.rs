@@ -62,6 +62,7 @@ pub(super) fn fresh(generation: i64, now: Timestamp) -> GuestStatus {
         certified_at: None,
         install: None,
         missing_tools: Vec::new(),
+        resumed: None,
         checked_at: None,
     }
 }

@@ -9,6 +9,7 @@
 
 mod contact;
 mod judge;
+mod logs;
 mod reconcile;
 
 use async_trait::async_trait;

@@ -5,9 +5,11 @@
 use std::time::Duration;
 
 use super::GuestError;
-use super::contact::{self, Visit};
+use super::contact::{self, Errand, Visit};
 use super::judge::{self, Patience};
+use super::logs::{Logs, Reading};
 use crate::client::ClientError;
+use crate::install::record;
 use crate::manager::term::Term;
 use crate::runtime::{Involved, Outcome, Reconciler, Severity};
 use devpocket_specs::guest::{Contact, GuestStatus};
@@ -29,6 +31,7 @@ pub struct GuestReconciler {
     term: Term,
     /// A visit may be broken off at any time: everything it does may be repeated.
     stop: CancellationToken,
+    logs: Logs,
 }
 
 impl Reconciler for GuestReconciler {
@@ -47,7 +50,8 @@ impl Reconciler for GuestReconciler {
 
 impl GuestReconciler {
     pub fn new(term: Term, stop: CancellationToken) -> GuestReconciler {
-        GuestReconciler { term, stop }
+        let logs = Logs::new(term.lines.clone());
+        GuestReconciler { term, stop, logs }
     }
 
     async fn pass(&self, key: &SharedKey) -> Result<Outcome, ClientError> {
@@ -63,10 +67,14 @@ impl GuestReconciler {
                 return Ok(Outcome::Done);
             };
             let before = contact::known(&machine, self.term.now());
+            let mut reading = self.logs.begin(&machine, &before).await;
+            let logs = reading.as_mut().map(Reading::wanted).unwrap_or_default();
+            let errand = Errand { resume: machine.spec.resume.clone(), logs };
             let visited = contact::visit(
                 &*self.term.guest,
                 &target,
                 before.clone(),
+                &errand,
                 patience,
                 self.term.now(),
             );
@@ -76,7 +84,11 @@ impl GuestReconciler {
                 visited = visited => visited,
             };
             let (after, goes_on) = match visited {
-                Ok(Visit::Known(guest)) => (guest, false),
+                Ok(Visit::Known(guest, parts)) => {
+                    let install = guest.install.as_ref();
+                    self.logs.end(reading, &parts, install, self.term.now()).await;
+                    (guest, false)
+                }
                 Ok(Visit::First(guest)) => (guest, true),
                 Err(error) => (self.missed(before, &error, patience), false),
             };
@@ -109,8 +121,15 @@ impl GuestReconciler {
         guest: GuestStatus,
     ) -> Result<Machine, ClientError> {
         let news = news(machine.status.guest.as_ref(), &guest);
+        let installed = has_just_installed(machine.status.guest.as_ref(), &guest);
         machine.status.guest = Some(guest);
         let machine = self.term.client.update_status(&machine).await?;
+        let install = machine.status.guest.as_ref().and_then(|guest| guest.install.as_ref());
+        if let Some(install) = install.filter(|_| installed)
+            && let Err(error) = record(&self.term.client, &machine, install).await
+        {
+            tracing::debug!("a run is not remembered: {error}");
+        }
         if let Some((severity, reason, message)) = news {
             let involved = Involved::of(&machine);
             self.term.recorder.event(&involved, severity, reason, &message).await;
@@ -133,6 +152,15 @@ impl GuestReconciler {
             Contact::WrongIdentity => settings.guest_rest_period,
         }
     }
+}
+
+/// Whether the installation has succeeded with this look.
+fn has_just_installed(old: Option<&GuestStatus>, new: &GuestStatus) -> bool {
+    let succeeded = |guest: &GuestStatus| {
+        guest.install.as_ref().is_some_and(|install| install.state == InstallState::Succeeded)
+    };
+    let before = old.filter(|old| old.generation == new.generation);
+    succeeded(new) && !before.is_some_and(succeeded)
 }
 
 /// What of it is worth an event.

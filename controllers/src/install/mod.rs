@@ -14,11 +14,13 @@
 
 mod advance;
 mod estimate;
+mod log;
 mod readiness;
 mod recovery;
 
 pub use advance::{Look, ProgressSeen, SILENCE, Subject, advance};
 pub use estimate::{RUNS_NEEDED, record, remember, run, usual_seconds};
+pub use log::{Journal, Line, Lines, LinesError, Unkept};
 pub use readiness::{GuestVerdict, guest_ready};
 pub use recovery::{Recovery, recovery, resumed};
 

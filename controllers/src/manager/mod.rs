@@ -36,6 +36,7 @@ use crate::clock::{Clock, Ids, seed};
 use crate::cloud::Cloud;
 use crate::environment::reconcile::EnvironmentReconciler;
 use crate::guest::{Guest, GuestReconciler, VISITS};
+use crate::install::Lines;
 use crate::inventory::Inventory;
 use crate::machine::MachineReconciler;
 use crate::operation::OperationReconciler;
@@ -62,6 +63,8 @@ pub struct Deps {
     pub store: Arc<dyn Store>,
     pub cloud: Arc<dyn Cloud>,
     pub guest: Arc<dyn Guest>,
+    /// Where the lines of installations are kept.
+    pub lines: Arc<dyn Lines>,
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn Ids>,
     pub catalogue: Arc<Catalogue>,
@@ -102,6 +105,7 @@ impl Manager {
             leader: leader.clone(),
             cloud: self.deps.cloud.clone(),
             guest: self.deps.guest.clone(),
+            lines: self.deps.lines.clone(),
             mirrors: mirrors.clone(),
             settings: self.settings.clone(),
         };

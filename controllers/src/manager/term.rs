@@ -12,6 +12,7 @@ use crate::client::Client;
 use crate::clock::{Clock, timeout};
 use crate::cloud::Cloud;
 use crate::guest::Guest;
+use crate::install::Lines;
 use crate::runtime::{LeaderHandle, Recorder};
 
 /// How long a pass waits for mirrors that trail before it is put off.
@@ -26,6 +27,7 @@ pub struct Term {
     pub leader: LeaderHandle,
     pub cloud: Arc<dyn Cloud>,
     pub guest: Arc<dyn Guest>,
+    pub lines: Arc<dyn Lines>,
     pub mirrors: Mirrors,
     pub recorder: Recorder,
     pub settings: Arc<Settings>,

@@ -6,5 +6,6 @@ pub mod cloud;
 pub mod contabo;
 pub mod crash;
 pub mod guests;
+pub mod lines;
 pub mod store;
 pub mod world;

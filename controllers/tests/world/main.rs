@@ -13,6 +13,7 @@ mod leaders;
 mod money;
 mod outside;
 mod quiet;
+mod recover;
 mod scenario;
 mod seeds;
 mod strangeness;

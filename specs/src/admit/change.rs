@@ -52,7 +52,7 @@ const LIFETIME: Rule = NotYet("ending an environment by the clock");
 const MOVE: Rule = NotYet("moving data between machines");
 
 /// Every field of an Environment's spec.
-pub static FIELD_RULES: [FieldRule; 28] = [
+pub static FIELD_RULES: [FieldRule; 29] = [
     rule("displayName", Allowed, Allowed),
     rule("size", Allowed, RESIZE),
     rule("region", Allowed, RESIZE),
@@ -65,6 +65,7 @@ pub static FIELD_RULES: [FieldRule; 28] = [
     rule("restore", SNAPSHOTS, SNAPSHOTS),
     rule("restart", Never("there is no machine to restart before there is one"), Allowed),
     rule("rebuild", Never("there is nothing to rebuild before there is a machine"), Allowed),
+    rule("recover", Never("nothing has failed before there is a machine"), Allowed),
     rule("wake", AUTOMATION, AUTOMATION),
     rule("user.shell", Allowed, GUEST),
     rule("user.keys", Allowed, GUEST),

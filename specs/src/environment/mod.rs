@@ -63,6 +63,10 @@ pub struct EnvironmentSpec {
     /// Reinstall the machine, once. Wipes the disk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rebuild: Option<Request>,
+    /// Go on with an installation that failed, once: where it stopped, without wiping anything. Where
+    /// there is nothing to go on with, it is a rebuild, which waits for an approval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recover: Option<Request>,
     /// Start a machine that automation stopped, once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wake: Option<Request>,

@@ -45,8 +45,15 @@ pub(super) fn check(environment: &Environment, context: &Context<'_>) -> Vec<Cau
     parameters(spec.parameters.keys(), &mut faults);
     user(&spec.user, &mut faults);
     variables(&spec.env, &mut faults);
-    if let Some(request) = &spec.restart {
-        request_id("spec.restart.id", &request.id, &mut faults);
+    let requests = [
+        ("spec.restart.id", &spec.restart),
+        ("spec.rebuild.id", &spec.rebuild),
+        ("spec.recover.id", &spec.recover),
+    ];
+    for (field, request) in requests {
+        if let Some(request) = request {
+            request_id(field, &request.id, &mut faults);
+        }
     }
     // What is taken back may carry a pause that ran out meanwhile.
     if let Some(paused) = spec.paused.as_ref().filter(|_| !taken_back) {

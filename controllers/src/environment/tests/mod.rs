@@ -8,5 +8,6 @@ mod ordering;
 mod plan;
 mod power;
 mod properties;
+mod recover;
 mod release;
 mod software;

@@ -30,6 +30,7 @@ use super::clock::{SeededIds, VirtualClock};
 use super::contabo::{self, Contabo};
 use super::crash::{Blow, Point, Switch};
 use super::guests::SimGuests;
+use super::lines::SimLines;
 use super::store::{Backup, Limits, MemoryStore};
 use crate::client::Client;
 use crate::clock::{Clock, Ids};
@@ -89,6 +90,8 @@ pub struct World {
     pub switch: Arc<Switch>,
     /// The machines' operating systems; nobody visits them unless the options say so.
     pub guests: SimGuests,
+    /// What their installations printed.
+    pub lines: SimLines,
     pub options: Options,
     ids: Arc<dyn Ids>,
     process: Option<Process>,
@@ -105,6 +108,7 @@ impl World {
         let contabo = Arc::new(Mutex::new(contabo));
         let world = World {
             guests: SimGuests::new(contabo.clone(), clock.clone()),
+            lines: SimLines::default(),
             clock,
             store: MemoryStore::new(Limits::default()),
             contabo,

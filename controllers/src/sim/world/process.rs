@@ -61,6 +61,7 @@ impl World {
                 true => Arc::new(self.guests.clone()),
                 false => Arc::new(Unobserved),
             },
+            lines: Arc::new(self.lines.clone()),
             clock,
             ids: self.ids.clone(),
             catalogue: Arc::new(Catalogue::builtin().clone()),

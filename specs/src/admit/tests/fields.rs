@@ -60,6 +60,7 @@ fn sample(field: &str) -> Value {
         "restore" => json!({ "restore": { "id": "1", "snapshot": "s" } }),
         "restart" => json!({ "restart": { "id": "1" } }),
         "rebuild" => json!({ "rebuild": { "id": "1" } }),
+        "recover" => json!({ "recover": { "id": "1" } }),
         "wake" => json!({ "wake": { "id": "1" } }),
         "user.shell" => json!({ "user": { "shell": "/bin/zsh" } }),
         "user.keys" => json!({ "user": { "keys": [KEY] } }),

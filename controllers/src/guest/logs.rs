@@ -1,0 +1,112 @@
+//! The logs of machines that install themselves: what a visit reads of them, and where it is kept.
+//!
+//! Lines are told to people; nothing is decided by them. So that they cannot be kept is no reason to
+//! leave a machine unvisited: they are read again with the next visit.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use devpocket_specs::guest::GuestStatus;
+use devpocket_specs::install::{InstallState, InstallStatus, Mask};
+use devpocket_specs::machine::Machine;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::{LogPart, Wanted};
+use crate::install::{Journal, Lines};
+
+/// How far logs were read, by environment. Only a copy: what counts is what the store of lines says,
+/// and it is asked where there is none, or where somebody else wrote meanwhile.
+pub(super) struct Logs {
+    lines: Arc<dyn Lines>,
+    known: Mutex<BTreeMap<Uuid, Known>>,
+}
+
+#[derive(Clone)]
+struct Known {
+    journal: Journal,
+    /// There was more than one answer holds.
+    more: bool,
+}
+
+/// A visit that reads logs.
+pub(super) struct Reading {
+    environment: Uuid,
+    /// Names the installation.
+    of: String,
+    before: Journal,
+    after: Journal,
+}
+
+impl Reading {
+    /// What is to be read.
+    pub fn wanted(&mut self) -> Vec<Wanted> {
+        self.after.wanted(&self.of)
+    }
+}
+
+impl Logs {
+    pub fn new(lines: Arc<dyn Lines>) -> Logs {
+        Logs { lines, known: Mutex::default() }
+    }
+
+    fn known(&self, environment: Uuid) -> Option<Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&environment).cloned()
+    }
+
+    fn know(&self, environment: Uuid, known: Option<Known>) {
+        let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        match known {
+            Some(known) => all.insert(environment, known),
+            None => all.remove(&environment),
+        };
+    }
+
+    /// Begins to read, while the machine installs itself and until its logs are read to their end.
+    pub async fn begin(&self, machine: &Machine, guest: &GuestStatus) -> Option<Reading> {
+        let environment = machine.spec.claim.as_ref()?.uid;
+        let known = self.known(environment);
+        let installed = guest.install.as_ref().is_some_and(|i| i.state == InstallState::Succeeded);
+        if guest.host_key.is_none() || (installed && !known.as_ref().is_some_and(|k| k.more)) {
+            self.know(environment, None);
+            return None;
+        }
+        let journal = match known {
+            Some(known) => known.journal,
+            None => match self.lines.journal(environment).await {
+                Ok(journal) => journal,
+                Err(error) => {
+                    tracing::warn!("{error}");
+                    return None;
+                }
+            },
+        };
+        let of = format!("{}/{}", machine.metadata.name, machine.spec.install_generation);
+        Some(Reading { environment, of, before: journal.clone(), after: journal })
+    }
+
+    /// Keeps what was read.
+    pub async fn end(
+        &self,
+        reading: Option<Reading>,
+        parts: &[LogPart],
+        install: Option<&InstallStatus>,
+        now: Timestamp,
+    ) {
+        let Some(Reading { environment, before, mut after, .. }) = reading else { return };
+        let (step, percent) = install.map_or(("", 0), |i| (i.step.as_str(), i.percent));
+        let (lines, more) = after.take(parts, &Mask::default(), now, step, percent);
+        if after.logs == before.logs {
+            return self.know(environment, Some(Known { journal: before, more }));
+        }
+        after.version += 1;
+        match self.lines.append(environment, &before, &after, lines).await {
+            Ok(true) => self.know(environment, Some(Known { journal: after, more })),
+            Ok(false) => self.know(environment, None),
+            Err(error) => {
+                tracing::warn!("{error}");
+                self.know(environment, None);
+            }
+        }
+    }
+}
