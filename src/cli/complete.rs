@@ -46,7 +46,7 @@ enum Named {
 }
 
 /// Which arguments of which commands; an empty command is the program.
-const ARGUMENTS: [(&str, &str, Named); 23] = [
+const ARGUMENTS: [(&str, &str, Named); 25] = [
     ("", "namespace", Named::Namespaces),
     ("", "context", Named::Contexts),
     ("context use", "name", Named::Contexts),
@@ -63,6 +63,8 @@ const ARGUMENTS: [(&str, &str, Named); 23] = [
     ("start", "names", Named::Environments),
     ("stop", "names", Named::Environments),
     ("restart", "names", Named::Environments),
+    ("recover", "names", Named::Environments),
+    ("logs", "environment", Named::Environments),
     ("pause", "names", Named::Environments),
     ("resume", "names", Named::Environments),
     ("undelete", "names", Named::Environments),

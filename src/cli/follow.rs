@@ -31,8 +31,8 @@ pub enum Goal {
         name: String,
         status: ConditionStatus,
     },
-    /// Ready, and the restart with this id is done.
-    Restarted(String),
+    /// Ready, and this request with this id is done.
+    Requested(&'static str, String),
 }
 
 impl Goal {
@@ -45,8 +45,8 @@ impl Goal {
             Goal::Condition { name, status: wanted } => {
                 condition::find(&status.conditions, name).is_some_and(|c| c.status == *wanted)
             }
-            Goal::Restarted(id) => {
-                let done = status.requests.get("restart") == Some(id);
+            Goal::Requested(which, id) => {
+                let done = status.requests.get(*which) == Some(id);
                 done && standing::is_ready(environment)
             }
         }
@@ -54,7 +54,7 @@ impl Goal {
 
     /// Whether a standstill means that it will not be reached without a person.
     fn needs_work(&self) -> bool {
-        matches!(self, Goal::Ready | Goal::Deleted | Goal::Restarted(_))
+        matches!(self, Goal::Ready | Goal::Deleted | Goal::Requested(..))
     }
 }
 

@@ -92,7 +92,8 @@ impl Progress {
             sign: Sign::Done,
             percent: 100,
             message: String::new(),
-            step: "",
+            step: String::new(),
+            ends: None,
             at_rest: true,
         };
         self.stand(key.clone(), standing, now);
@@ -127,6 +128,7 @@ impl Progress {
             return;
         }
         let stage_over = known.standing.word != standing.word;
+        let said = is_news(known, &standing);
         let before = stage_over.then(|| (known.standing.clone(), known.stage_since));
         known.percent = known.percent.max(standing.percent);
         known.settled = standing.at_rest;
@@ -135,7 +137,9 @@ impl Progress {
         if stage_over {
             known.stage_since = now;
         }
-        self.say_change(&key, before, now);
+        if self.style.terminal || said {
+            self.say_change(&key, before, now);
+        }
         self.draw(now);
     }
 
@@ -224,9 +228,14 @@ impl Progress {
         let filled = usize::from(tracked.percent) * CELLS / 100;
         let bar = format!("{}{}", "█".repeat(filled), "░".repeat(CELLS - filled));
         let gone = format!("{:>3} %  {}", tracked.percent, self.so_long(tracked, now));
-        let Standing { sign, word, message, step, .. } = &tracked.standing;
+        let Standing { sign, word, message, step, ends, .. } = &tracked.standing;
         let quiet = now.duration_since(tracked.changed) >= QUIET && !message.is_empty();
-        let awaited = if quiet { message.as_str() } else { step };
+        let left = ends.map(|ends| ends.duration_since(now)).filter(|left| left.is_positive());
+        let awaited = match left {
+            Some(left) => format!("{step}, about {} left", span(left)),
+            None if quiet => message.clone(),
+            None => step.clone(),
+        };
         let full = self.line(*sign, word, &tracked.name, &format!("{bar} {gone}  {awaited}"));
         // A line that wraps could not be taken back.
         let invisible = if self.style.color { 9 } else { 0 };
@@ -276,7 +285,7 @@ impl Progress {
 
     fn log_line(&self, tracked: &Tracked, now: Timestamp) -> String {
         let Standing { word, message, .. } = &tracked.standing;
-        // `installing, 60 %: Contabo installs ...`, and not the word twice.
+        // `installing, 41 %: Contabo installs ...`, and not the word twice.
         let message = message.strip_prefix(&format!("{word}: ")).unwrap_or(message);
         let gap = if message.is_empty() { "" } else { ": " };
         format!("{}{}  {word}, {} %{gap}{message}", self.stamp(now), tracked.name, tracked.percent)
@@ -312,6 +321,16 @@ impl Progress {
         let _ = self.out.flush();
         self.drawn = lines.len();
     }
+}
+
+/// Whether a log hears of it: of an installation each step and each tenth, not each percent.
+fn is_news(known: &Tracked, new: &Standing) -> bool {
+    let old = &known.standing;
+    let goes_on = old.word == "installing" && new.word == "installing" && old.sign == new.sign;
+    if !goes_on || old.percent == new.percent {
+        return true;
+    }
+    old.step != new.step || known.percent / 10 != new.percent.max(known.percent) / 10
 }
 
 /// Stages that are worth a line once they are over.

@@ -3,8 +3,16 @@
 
 use devpocket_specs::condition::{self, Condition, ConditionStatus};
 use devpocket_specs::environment::{Environment, Phase, Power, conditions};
+use devpocket_specs::install::{InstallState, InstallStatus};
+use jiff::{SignedDuration, Timestamp};
 
 use super::output::{Ink, Sign};
+
+/// How far an environment is whose machine is ordered, and one whose machine is installed.
+const ORDERED: u8 = 30;
+const CONFIGURING: u8 = 85;
+/// Percent of an installation nobody tells of yet.
+const UNKNOWN: u8 = 20;
 
 /// One environment at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +24,9 @@ pub struct Standing {
     /// What it waits for; empty when nothing.
     pub message: String,
     /// What is done now, in a word or two; empty where the word says it all.
-    pub step: &'static str,
+    pub step: String,
+    /// When it is usually over, as far as that is known.
+    pub ends: Option<Timestamp>,
     /// Nothing more will change by itself.
     pub at_rest: bool,
 }
@@ -47,6 +57,7 @@ impl Standing {
             percent: stage.1,
             message,
             step: step(environment),
+            ends: ends(environment),
             at_rest: false,
         };
         match still {
@@ -87,13 +98,37 @@ pub fn joined(word: &str, message: &str) -> String {
 }
 
 /// What goes on within the stage.
-fn step(environment: &Environment) -> &'static str {
-    match environment.status.phase {
+fn step(environment: &Environment) -> String {
+    let step = match environment.status.phase {
         Phase::Provisioning => "Contabo makes the machine",
-        Phase::Installing => "the system",
+        Phase::Installing => match under_way(environment) {
+            Some(install) if !install.step.is_empty() => &install.step,
+            _ => "the system",
+        },
         Phase::Configuring => "first start",
         _ => "",
-    }
+    };
+    step.to_owned()
+}
+
+/// The installation, while the machine tells of it.
+pub fn under_way(environment: &Environment) -> Option<&InstallStatus> {
+    let install = environment.status.install.as_ref();
+    install.filter(|install| install.state == InstallState::Running)
+}
+
+/// When others of this kind were installed, if that many were.
+fn ends(environment: &Environment) -> Option<Timestamp> {
+    let install = under_way(environment)?;
+    let usual = SignedDuration::from_secs(i64::from(install.usual_seconds?));
+    install.started_at?.checked_add(usual).ok()
+}
+
+/// Installing is the way from an ordered machine to its first start, by the machine's own percent.
+fn installed(environment: &Environment) -> u8 {
+    let (begin, end) = (ORDERED, CONFIGURING);
+    let percent = under_way(environment).map_or(UNKNOWN, |install| install.percent.min(100));
+    begin + u8::try_from(u16::from(end - begin) * u16::from(percent) / 100).unwrap_or(0)
 }
 
 fn stage(environment: &Environment) -> (&'static str, u8) {
@@ -102,9 +137,9 @@ fn stage(environment: &Environment) -> (&'static str, u8) {
     }
     match environment.status.phase {
         Phase::Creating => ("ordering", 10),
-        Phase::Provisioning => ("ordered", 30),
-        Phase::Installing => ("installing", 60),
-        Phase::Configuring => ("installing", 85),
+        Phase::Provisioning => ("ordered", ORDERED),
+        Phase::Installing => ("installing", installed(environment)),
+        Phase::Configuring => ("installing", CONFIGURING),
         Phase::Running if is_ready(environment) => ("ready", 100),
         Phase::Running => ("running", 90),
         Phase::Stopping => ("stopping", 60),

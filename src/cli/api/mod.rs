@@ -6,6 +6,7 @@
 mod attach;
 mod error;
 mod keys;
+mod log;
 mod options;
 mod path;
 mod renewal;
@@ -26,6 +27,7 @@ use serde_json::{Value, json};
 use crate::contabo::Sensitive;
 
 pub use error::{ApiError, Doubt};
+pub use log::LogReader;
 pub use options::{Listing, WriteOptions};
 pub use renewal::Renewal;
 pub use time::ServerTime;

@@ -20,6 +20,7 @@ pub mod host;
 pub mod keys;
 pub mod kubeconfig;
 pub mod login;
+pub mod logs;
 pub mod man;
 pub mod operation;
 pub mod pause;

@@ -1,4 +1,4 @@
-//! `devpocket start`, `stop` and `restart`: edits of what is declared.
+//! `devpocket start`, `stop`, `restart` and `recover`: edits of what is declared.
 
 use clap::Args;
 use devpocket_controllers::clock::Ids as _;
@@ -34,6 +34,18 @@ pub struct RestartArgs {
     change: ChangeArgs,
 }
 
+/// Go on with an installation that failed, where it stopped; nothing is wiped.
+#[derive(Args, Debug)]
+#[command(
+    before_help = "Example:\n  devpocket recover web --wait",
+    after_help = "Where there is nothing to go on with, it is planned to install anew, which wipes \
+                  the disk and waits for an approval."
+)]
+pub struct RecoverArgs {
+    #[command(flatten)]
+    change: ChangeArgs,
+}
+
 pub async fn start(session: &Session, args: StartArgs) -> Outcome {
     let edit = Change {
         patch: json!({"spec": {"power": "Running"}}),
@@ -52,13 +64,27 @@ pub async fn stop(session: &Session, args: StopArgs) -> Outcome {
     change(session, &args.change, edit).await
 }
 
-pub async fn restart(session: &Session, args: RestartArgs) -> Outcome {
+fn request() -> String {
     let id = RandomIds.uid().simple().to_string();
-    let id = id.get(..12).unwrap_or_default().to_owned();
+    id.get(..12).unwrap_or_default().to_owned()
+}
+
+pub async fn recover(session: &Session, args: RecoverArgs) -> Outcome {
+    let id = request();
+    let edit = Change {
+        patch: json!({"spec": {"recover": {"id": id}}}),
+        said: format!("recovery asked for (request {id})"),
+        goal: Goal::Requested("recover", id),
+    };
+    change(session, &args.change, edit).await
+}
+
+pub async fn restart(session: &Session, args: RestartArgs) -> Outcome {
+    let id = request();
     let edit = Change {
         patch: json!({"spec": {"restart": {"id": id}}}),
         said: format!("restart asked for (request {id})"),
-        goal: Goal::Restarted(id),
+        goal: Goal::Requested("restart", id),
     };
     change(session, &args.change, edit).await
 }
