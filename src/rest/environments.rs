@@ -80,6 +80,7 @@ async fn recover(
     }
     let actor = Actor {
         user: caller.user.name.clone(),
+        account: caller.user.account.filter(|_| !caller.user.is_admin()),
         manager: MANAGER.to_owned(),
         address: caller.origin.address.clone(),
         request_id: caller.origin.request_id.clone(),

@@ -97,8 +97,10 @@ impl World {
         let asked = async {
             loop {
                 let port = self.guest().await.and_then(|guest| guest.port);
-                if port.is_some() && self.ssh(&["true"]).await.status.success() {
-                    return port.unwrap();
+                if let Some(port) = port
+                    && self.ssh(&["true"]).await.status.success()
+                {
+                    return port;
                 }
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }

@@ -78,7 +78,7 @@ pub async fn run(session: &Session, args: CpArgs) -> Outcome {
         Ok(()) => {
             let (files, bytes) = (done.files, done.bytes);
             let noun = if files == 1 { "file" } else { "files" };
-            session.output.note(&format!("{files} {noun} copied, {bytes} bytes"));
+            session.output.note(format!("{files} {noun} copied, {bytes} bytes"));
             Ok(exit::DONE)
         }
         Err((path, error)) => Err(failed(&key, &path, &*error, done.files)),

@@ -165,7 +165,8 @@ async fn typed(from: &mut ChannelReadHalf, terminal: &mut Terminal, group: Optio
     while let Some(message) = from.wait().await {
         match message {
             ChannelMsg::Data { data } => {
-                if terminal.write_all(&data).await.is_err() {
+                let written = terminal.write_all(&data).await;
+                if written.is_err() {
                     return std::future::pending().await;
                 }
             }
