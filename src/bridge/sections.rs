@@ -1,5 +1,5 @@
 //! What a look at a machine prints: sections of `== NAME CODE BYTES`, each followed by that many
-//! bytes and a line feed if it does not end in one.
+//! bytes.
 
 /// One section.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,10 +32,10 @@ mod tests {
 
     #[test]
     fn sections_are_read_whatever_is_in_them() {
-        let text = b"== a 0 5\n== b \n== c 2 0\n== /x:17 0 1\n\n";
+        let text = b"== a 0 6\n== b \n== c 2 0\n== /x:17 0 1\n\n";
         let read = read(text).unwrap();
         assert_eq!(read.len(), 3);
-        assert_eq!((read[0].name, read[0].body), ("a", &b"== b "[..]));
+        assert_eq!((read[0].name, read[0].body), ("a", &b"== b \n"[..]));
         assert_eq!((read[2].name, read[2].code, read[2].body), ("/x:17", 0, &b"\n"[..]));
     }
 

@@ -101,11 +101,14 @@ pub fn read(source: &mut Source, today: Date) -> Result<(ServeConfig, Vec<Warnin
         true => Reach::Loopback,
         false => Reach::Beyond,
     };
-    let (seal_key, seal_key_file) = seal_key(source);
+    // In this order faults are told.
+    let database = database(source);
     let contabo = contabo(source);
+    let admin_token = admin_token(source);
+    let (seal_key, seal_key_file) = seal_key(source);
     let guest_ssh = guest_ssh(source, contabo.simulated);
     let config = ServeConfig {
-        database: database(source),
+        database,
         contabo,
         guest_ssh,
         default_size: default_size(source, &catalogue, today, &mut warnings),
@@ -117,7 +120,7 @@ pub fn read(source: &mut Source, today: Date) -> Result<(ServeConfig, Vec<Warnin
         // 0 lets the system choose; the log tells what it chose.
         port: number(source, "PORT", 8000, 0..=65_535) as u16,
         sweep: Duration::from_secs(number(source, "DEVPOCKET_SWEEP_SECONDS", 60, 5..=600).into()),
-        admin_token: admin_token(source),
+        admin_token,
         seal_key,
         seal_key_file,
         accounts: accounts(source, reach, &mut warnings),

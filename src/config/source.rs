@@ -90,6 +90,8 @@ pub struct ServeArgs {
     pub devpocket_sweep_seconds: Option<String>,
     #[arg(long, value_name = "FILE", help = "Prices that replace those of the catalogue")]
     pub devpocket_prices: Option<String>,
+    #[arg(long, value_name = "WAY", help = "How machines are reached: direct, off, or a URL")]
+    pub devpocket_guest_ssh: Option<String>,
     #[arg(long, value_name = "LEVEL", help = "Log filter, such as info or devpocket=debug")]
     pub log_level: Option<String>,
     #[arg(long, value_name = "FORMAT", help = "json or pretty [default: pretty on a terminal]")]
@@ -370,6 +372,7 @@ fn flags(args: &ServeArgs) -> BTreeMap<&'static str, String> {
         ("DEVPOCKET_UNKNOWN_PURCHASE", &args.devpocket_unknown_purchase),
         ("DEVPOCKET_SWEEP_SECONDS", &args.devpocket_sweep_seconds),
         ("DEVPOCKET_PRICES", &args.devpocket_prices),
+        ("DEVPOCKET_GUEST_SSH", &args.devpocket_guest_ssh),
         ("LOG_LEVEL", &args.log_level),
         ("LOG_FORMAT", &args.log_format),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &args.otel_exporter_otlp_endpoint),

@@ -140,8 +140,10 @@ async fn the_caddyfile_serves_the_name_and_lets_a_quiet_watch_through() {
     let body = format!("{{\"x\": \"{}\"}}", "x".repeat(3 * 1024 * 1024));
     let large = http.post(caddy.url(ENVIRONMENTS)).bearer_auth(TOKEN).body(body);
     let large = large.header("content-type", "application/json").send().await;
-    // DevPocket's own limit, with an answer or by an end while it is still being sent.
-    assert!(large.as_ref().is_err() || large.as_ref().unwrap().status() == 413, "{large:?}");
+    // DevPocket's own limit, with an answer or by an end while it is still being sent, for which
+    // Caddy says 502.
+    let refused = |reply: &reqwest::Response| [413, 502].contains(&reply.status().as_u16());
+    assert!(large.as_ref().is_err() || large.as_ref().is_ok_and(refused), "{large:?}");
     within(AT_ONCE * 4, "it goes on answering", async || {
         let reply = http.get(caddy.url("/health/ready")).send().await.ok()?;
         (reply.status().as_u16() == 200).then_some(())
