@@ -36,9 +36,14 @@ exec 3<&0
   cat <&3 >/dev/null
   : >off
   watcher=$(cat watcher 2>/dev/null || echo none)
+  # Its number may be somebody else's by now.
+  case $(cat "/proc/$watcher/comm" 2>/dev/null) in
+    systemd-nspawn | sh) ;;
+    *) watcher=none ;;
+  esac
   # What watches the machine is no parent of all it started: the machine's first process goes first.
   for process in $(cat "/proc/$watcher/task/$watcher/children" 2>/dev/null || :) "$watcher"; do
-    kill -9 "$process" 2>/dev/null || :
+    [ "$process" = none ] || kill -9 "$process" 2>/dev/null || :
   done
   for _ in 1 2 3 4 5; do
     find "$group" -depth -type d -exec rmdir {} + 2>/dev/null && break
@@ -57,5 +62,6 @@ while [ "$status" -eq 133 ] && ! [ -e off ]; do
     --link-journal=no --resolv-conf=off --timezone=off --console=pipe </dev/null 3<&- &
   echo $! >watcher
   wait $! || status=$?
+  rm -f watcher
 done
 exit "$status"

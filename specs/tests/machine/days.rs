@@ -1,6 +1,7 @@
 //! Bad days: what hangs, fills up, breaks off or lies ends in a stated error, or goes on.
 
 use std::fs;
+use std::path::Path;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
@@ -121,8 +122,17 @@ fn cut_in(sandbox: &Sandbox, step: &str) -> Progress {
         .spawn()
         .expect("bwrap runs");
     wait_for("the step to run", || sandbox.path("/var/lib/running").exists());
+    // All in there ends with the sandbox's first process, a moment after what started it.
+    let (id, mut inside) = (running.id(), String::new());
+    wait_for("the sandbox's first process", || {
+        inside = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+        !inside.trim().is_empty()
+    });
     running.kill().expect("killed");
     running.wait().expect("ended");
+    wait_for("the sandbox to end", || {
+        inside.split_whitespace().all(|id| !Path::new("/proc").join(id).exists())
+    });
     let progress = sandbox.progress();
     assert_eq!((progress.state, progress.step.as_str()), (ProgressState::Running, step));
     fs::remove_file(sandbox.path("/var/lib/running")).expect("removed");
