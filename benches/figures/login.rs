@@ -19,6 +19,8 @@ use super::stats::{firsts, median, median_ratio, millis, percentile, seconds};
 use super::table::{Row, Scale};
 
 pub const PASSWORD: &str = "Correct1";
+/// Who signs in two hundred times a second.
+const CROWD: &str = "crowd";
 /// Sign-ins that come in a second, whether or not the ones before are done.
 const RATE: u64 = 200;
 /// Requests of somebody else, one after the other with this pause.
@@ -66,13 +68,16 @@ pub async fn accounts(server: &Server) -> Arc<Accounts> {
     settings.registration = Registration::Open;
     let accounts = Accounts::new(pool, clock, ids, settings, client, Outbox::default());
     let accounts = Arc::new(accounts.expect("accounts"));
-    let ann = NewAccount {
-        username: "ann".into(),
-        email: "ann@example.com".into(),
-        password: PASSWORD.into(),
-        full_name: String::new(),
-    };
-    accounts.register(&ann, &Origin::anonymous()).await.expect("an account");
+    // The crowd is somebody else: an account has so many sessions at most.
+    for name in ["ann", CROWD] {
+        let account = NewAccount {
+            username: name.into(),
+            email: format!("{name}@example.com"),
+            password: PASSWORD.into(),
+            full_name: String::new(),
+        };
+        accounts.register(&account, &Origin::anonymous()).await.expect("an account");
+    }
     accounts
 }
 
@@ -121,7 +126,7 @@ async fn beside(accounts: &Arc<Accounts>, token: &str, length: Duration) -> (f64
                 let accounts = accounts.clone();
                 let (done, refused) = (done.clone(), refused.clone());
                 tokio::spawn(async move {
-                    let signed = accounts.login("ann", PASSWORD, &Origin::anonymous()).await;
+                    let signed = accounts.login(CROWD, PASSWORD, &Origin::anonymous()).await;
                     let counted = if signed.is_ok() { done } else { refused };
                     counted.fetch_add(1, Ordering::Relaxed);
                 });
