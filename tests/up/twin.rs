@@ -1,8 +1,9 @@
 //! `up --twin`: the simulator begins on a picture of an account, and nothing in it is touched.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
-use crate::support::{Home, Up};
+use crate::support::{Home, PATIENCE, Up};
 
 const PICTURE: &str = "kind: ContaboAccount
 version: 1
@@ -30,6 +31,21 @@ fn picture(home: &Home, text: &str) -> String {
     file.display().to_string()
 }
 
+/// Machines are recorded one after the other, once the first list has come.
+async fn both_are_recorded_as_not_ours(up: &Up) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let command = format!("{} get machines -o json", crate::support::PROGRAM);
+        let (done, machines) = up.shell(&command);
+        assert!(done, "{machines}");
+        if machines.matches("\"managed\": false").count() == 2 {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{machines}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
 #[tokio::test]
 async fn a_twin_is_looked_at_rehearsed_on_and_kept() {
     let home = Home::new();
@@ -47,9 +63,7 @@ async fn a_twin_is_looked_at_rehearsed_on_and_kept() {
     let kind =
         |charge: &devpocket_controllers::sim::contabo::LedgerEntry| format!("{:?}", charge.kind);
     assert!(!charges.is_empty() && charges.iter().all(|c| kind(c) == "Renewal"), "{charges:?}");
-    let (done, machines) = up.shell(&format!("{} get machines -o json", crate::support::PROGRAM));
-    assert!(done, "{machines}");
-    assert_eq!(machines.matches("\"managed\": false").count(), 2, "{machines}");
+    both_are_recorded_as_not_ours(&up).await;
     let (done, told) = up.shell(&format!("{} get env", crate::support::PROGRAM));
     assert!(done && told.contains("devpocket create"), "nothing is declared: {told}");
     up.control().advance("31d").await.unwrap();
