@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use devpocket_controllers::guest::{
-    FirstKey, Guest, GuestError, LogPart, Look, Output, Target, Wanted,
+    FirstKey, Guest, GuestError, LogPart, Look, Output, Question, Target,
 };
 use russh::keys::PublicKey;
 use tokio::sync::Semaphore;
@@ -185,15 +185,15 @@ impl Guest for Bridge {
         self.shared.authority.forget_first_key(machine, generation).await.map_err(own)
     }
 
-    async fn look(&self, target: &Target, logs: &[Wanted]) -> Result<Look, GuestError> {
-        let (script, name) = scripts::look(logs);
+    async fn look(&self, target: &Target, question: &Question) -> Result<Look, GuestError> {
+        let (script, name) = scripts::look(question);
         let printed = self.script(target, &name, &script).await?;
         let sections = sections::read(&printed)
             .ok_or_else(|| GuestError::Broken("its answer to a look is cut or mixed up".into()))?;
         let mut look = Look::default();
         for section in sections {
             match section.name {
-                "cloud-init" => look.cloud_init = (section.code, section.body.to_vec()),
+                "cloud-init" => look.cloud_init = Some((section.code, section.body.to_vec())),
                 "progress" if section.code == 0 => look.progress = Some(section.body.to_vec()),
                 name => {
                     let Some((path, from)) = name.rsplit_once(':') else { continue };

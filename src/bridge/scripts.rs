@@ -4,7 +4,7 @@
 //! this version means. Whatever a script runs must not read its input: that is the rest of the
 //! script.
 
-use devpocket_controllers::guest::{LOG_CHUNK, Wanted};
+use devpocket_controllers::guest::{LOG_CHUNK, Question, Wanted};
 use devpocket_specs::render::shell_quote;
 
 /// The command of a script.
@@ -62,6 +62,7 @@ pub(super) fn certify(certificate: &str) -> Option<String> {
 
 /// Prints the sections that [`super::sections`] reads.
 const LOOK: &str = r#"set -u
+state=/var/lib/devpocket/progress.json
 part=$(mktemp) || exit 1
 trap 'rm -f "$part"' EXIT
 section() {
@@ -79,20 +80,44 @@ log() {
   section "$1:$from" chunk "$1" "$from"
 }
 chunk() { tail -c "+$(($2 + 1))" "$1" | head -c "$MOST"; }
-section cloud-init cloud-init status --format json
-section progress cat /var/lib/devpocket/progress.json
+installs() {
+  case $(cat "$state" 2>/dev/null) in
+    *'"state":"running"'* | *'"state": "running"'*) ;;
+    *) return 1 ;;
+  esac
+}
+more() { timeout "$WAIT" tail -c "+$(($2 + 1))" -F "$1"; }
+news=
 "#;
+const ASK_CLOUD_INIT: &str =
+    "[ -n \"$news\" ] || section cloud-init cloud-init status --format json\n";
+const PROGRESS: &str = "section progress cat \"$state\"\n";
 
 /// The script and what stands behind its name: the logs, for machines that know it by its name.
-pub(super) fn look(logs: &[Wanted]) -> (String, String) {
-    let mut script = format!("MOST={LOG_CHUNK}\n{LOOK}");
+pub(super) fn look(question: &Question) -> (String, String) {
+    let Question { logs, wait, cloud_init } = question;
+    let mut script = format!("MOST={LOG_CHUNK}\nWAIT={}\n{LOOK}", wait.as_secs_f64());
     let mut arguments = String::new();
+    let (mut follow, mut read) = (String::new(), String::new());
     for Wanted { path, from } in logs {
         if let Some(quoted) = shell_quote(path) {
-            script.push_str(&format!("log {quoted} {from}\n"));
+            follow.push_str(&format!("more {quoted} {from} & "));
+            read.push_str(&format!("log {quoted} {from}\n"));
             arguments.push_str(&format!(" {path}:{from}"));
         }
     }
+    if !wait.is_zero() && !follow.is_empty() {
+        // `tail` is told by the kernel, and ends with the one that reads from it or after its time.
+        script.push_str(&format!(
+            "if installs; then\n  \
+             news=$({{ {follow}}} 2>/dev/null </dev/null | head -c 1 | tr -c x x)\nfi\n"
+        ));
+    }
+    if *cloud_init {
+        script.push_str(ASK_CLOUD_INIT);
+    }
+    script.push_str(PROGRESS);
+    script.push_str(&read);
     (script, format!("look{arguments}"))
 }
 

@@ -9,7 +9,7 @@ use devpocket::access::seal::Sealer;
 use devpocket::bridge::{Authority, Bridge, Dialer, Simulated};
 use devpocket::simulator::control::{GuestFault, GuestView, PanelAction};
 use devpocket::store::{PgOptions, PgStore};
-use devpocket_controllers::guest::{Guest as _, GuestError, Target, Wanted};
+use devpocket_controllers::guest::{Guest as _, GuestError, Question, Target, Wanted};
 use devpocket_specs::install::{CloudInitState, ProgressState, read_cloud_init, read_progress};
 use devpocket_specs::render::{HostKey, PLAN_PATH, RenderInput, planned_steps, render};
 use sha2::{Digest as _, Sha256};
@@ -120,8 +120,8 @@ async fn a_first_contact_leaves_the_machine_with_a_key_of_its_own_and_no_other()
         it.bridge.certify(&before, &key).await.unwrap();
         // From now on it serves its own key, and the first one opens nothing.
         let known = it.target(&[&key]).await;
-        it.bridge.look(&known, &[]).await.unwrap();
-        let error = it.bridge.look(&before, &[]).await.unwrap_err();
+        it.bridge.look(&known, &Question::state()).await.unwrap();
+        let error = it.bridge.look(&before, &Question::state()).await.unwrap_err();
         assert!(matches!(error, GuestError::WrongIdentity { .. }), "{sandbox}: {error}");
         // Whoever was interrupted may do all of it again.
         let both = Target { first: true, ..known.clone() };
@@ -147,14 +147,16 @@ async fn a_look_brings_progress_cloud_init_and_each_line_of_a_log_once() {
     let mut log = Vec::new();
     let asked = async {
         loop {
-            let wanted = [Wanted { path: path.into(), from: log.len() as u64 }];
-            let look = it.bridge.look(&target, &wanted).await.unwrap();
+            let wanted = Wanted { path: path.into(), from: log.len() as u64 };
+            let question =
+                Question { logs: vec![wanted], wait: Duration::from_secs(5), cloud_init: true };
+            let look = it.bridge.look(&target, &question).await.unwrap();
             let part = look.logs.iter().find(|part| part.path == path).unwrap();
             assert_eq!(part.from, log.len() as u64);
             log.extend_from_slice(&part.bytes);
             let progress = read_progress(&look.progress.unwrap()).unwrap();
             if progress.state == ProgressState::Done && part.bytes.is_empty() {
-                return (look.cloud_init, progress);
+                return (look.cloud_init.unwrap(), progress);
             }
         }
     };
@@ -173,8 +175,9 @@ async fn a_look_brings_progress_cloud_init_and_each_line_of_a_log_once() {
     assert!(log == whole, "in pieces it is {} bytes, whole {}", log.len(), whole.len());
     // A log that was cut short begins anew.
     it.bridge.exec(&target, &format!("echo new >{path}"), b"").await.unwrap();
-    let wanted = [Wanted { path: path.into(), from: log.len() as u64 }];
-    let look = it.bridge.look(&target, &wanted).await.unwrap();
+    let wanted = Wanted { path: path.into(), from: log.len() as u64 };
+    let question = Question { logs: vec![wanted], ..Question::default() };
+    let look = it.bridge.look(&target, &question).await.unwrap();
     assert_eq!((look.logs[0].from, look.logs[0].bytes.as_slice()), (0, &b"new\n"[..]));
 }
 
@@ -189,7 +192,7 @@ async fn another_machine_in_its_place_is_sent_nothing() {
     it.world.control.spoil("demo", None, true).await.unwrap();
     let asked = async {
         loop {
-            match it.bridge.look(&target, &[]).await {
+            match it.bridge.look(&target, &Question::state()).await {
                 Err(GuestError::NotYet(_)) | Ok(_) => tokio::time::sleep(PAUSE).await,
                 Err(error) => return error,
             }
@@ -304,14 +307,14 @@ async fn a_machine_that_does_not_answer_yet_is_told_from_one_that_refuses() {
     let (authority, _store) = authority(&other).await;
     let dialer = Arc::new(Simulated::new(&it.world.simulator.control_url()));
     let stranger = Bridge::new(authority, dialer);
-    let error = stranger.look(&target, &[]).await.unwrap_err();
+    let error = stranger.look(&target, &Question::state()).await.unwrap_err();
     assert!(matches!(error, GuestError::Refused(_)), "{error}");
     // Off: nobody listens.
     it.world.panel(PanelAction::Stop).await;
     it.world.until("off", |guest: &GuestView| !guest.running).await;
     let asked = async {
         loop {
-            match it.bridge.look(&target, &[]).await {
+            match it.bridge.look(&target, &Question::state()).await {
                 Ok(_) => tokio::time::sleep(PAUSE).await,
                 Err(error) => return error,
             }

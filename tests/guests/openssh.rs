@@ -1,5 +1,6 @@
 //! Our client and scripts against OpenSSH's own server: what a real machine runs.
 
+use std::io::Write as _;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use devpocket::bridge::{Bridge, Dialer};
-use devpocket_controllers::guest::{Guest as _, GuestError, Target, Wanted};
+use devpocket_controllers::guest::{Guest as _, GuestError, Question, Target, Wanted};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
@@ -120,7 +121,7 @@ async fn a_first_contact_with_openssh_its_logs_and_its_reload() {
     // The reload is a moment in which nobody listens, or the old process answers.
     let asked = async {
         loop {
-            match bridge.look(&known, &[]).await {
+            match bridge.look(&known, &Question::state()).await {
                 Ok(look) => return look,
                 Err(GuestError::NotYet(_) | GuestError::WrongIdentity { .. }) => {
                     tokio::time::sleep(Duration::from_millis(50)).await;
@@ -131,7 +132,7 @@ async fn a_first_contact_with_openssh_its_logs_and_its_reload() {
     };
     let look = tokio::time::timeout(LIMIT, asked).await.expect("it takes its own key up");
     assert!(String::from_utf8(look.progress.unwrap()).unwrap().contains("docker"));
-    assert_eq!(look.cloud_init.0, 2, "what its program ended with");
+    assert_eq!(look.cloud_init.unwrap().0, 2, "what its program ended with");
     assert!(!folder.path().join("etc/ssh/ssh_host_ed25519_key").exists());
 
     // What an OpenSSH client makes of it: one line in known_hosts is enough.
@@ -152,8 +153,32 @@ async fn a_first_contact_with_openssh_its_logs_and_its_reload() {
     let file = folder.path().join("home/dev/x/file");
     assert_eq!(std::fs::read(&file).unwrap(), b"it's\n\0binary");
     std::fs::write(folder.path().join("var/log/a.log"), "one\ntwo\n").unwrap();
-    let wanted = [Wanted { path: "/var/log/a.log".into(), from: 4 }];
-    let look = bridge.look(&known, &wanted).await.unwrap();
+    let wanted = |from| vec![Wanted { path: "/var/log/a.log".into(), from }];
+    let question = Question { logs: wanted(4), ..Question::default() };
+    let look = bridge.look(&known, &question).await.unwrap();
     assert_eq!((look.logs[0].from, look.logs[0].bytes.as_slice()), (4, &b"two\n"[..]));
+    assert_eq!(look.cloud_init, None, "it was not asked");
+
+    // Asked to wait it answers when there is a line, and not before its time without one.
+    let wait = Duration::from_secs(1);
+    let question = Question { logs: wanted(8), wait, cloud_init: true };
+    let began = std::time::Instant::now();
+    let look = bridge.look(&known, &question).await.unwrap();
+    assert!(began.elapsed() >= wait && look.logs[0].bytes.is_empty(), "{look:?}");
+    assert!(look.cloud_init.is_some());
+    let question = Question { wait: LIMIT, ..question };
+    let (look, ()) = tokio::time::timeout(LIMIT, async {
+        let print = async {
+            let log = folder.path().join("var/log/a.log");
+            let log = std::fs::OpenOptions::new().append(true).open(log);
+            log.unwrap().write_all(b"three\n").unwrap();
+        };
+        tokio::join!(bridge.look(&known, &question), print)
+    })
+    .await
+    .expect("a line ends the wait");
+    let look = look.unwrap();
+    assert_eq!(look.logs[0].bytes, b"three\n");
+    assert_eq!(look.cloud_init, None, "what is new has come without it");
     server.kill().await.unwrap();
 }

@@ -14,7 +14,7 @@ use devpocket_specs::machine::Machine;
 use jiff::Timestamp;
 
 use super::judge::{self, Patience};
-use super::{Guest, GuestError, LogPart, Target, Wanted};
+use super::{Guest, GuestError, LogPart, Question, Target};
 use crate::install::resumed;
 
 /// How a visit ended.
@@ -31,29 +31,31 @@ pub(super) enum Visit {
 pub(super) struct Errand {
     /// The request to go on with an installation that failed.
     pub resume: Option<String>,
-    /// What of the logs is wanted.
-    pub logs: Vec<Wanted>,
+    /// What a look at it is to answer.
+    pub question: Question,
 }
 
-/// Visits the machine; `guest` is what was known of it.
+/// Visits the machine; `guest` is what was known of it. What time it is counts when the machine has
+/// answered: it may have been asked to wait.
 pub(super) async fn visit(
     port: &dyn Guest,
     target: &Target,
     guest: GuestStatus,
     errand: &Errand,
     patience: Patience,
-    now: Timestamp,
+    now: impl Fn() -> Timestamp,
 ) -> Result<Visit, GuestError> {
     let Some(known) = guest.host_key.clone() else {
-        return identify(port, target, guest, now).await;
+        return identify(port, target, guest, now()).await;
     };
     let target = &Target { known: vec![known], first: false, ..target.clone() };
     let asked = errand.resume.as_ref().filter(|id| guest.resumed.as_ref() != Some(id));
     if let Some(id) = asked {
-        let guest = judge::answered(guest, now);
-        return Ok(Visit::Known(resume(port, target, guest, id, now).await?, Vec::new()));
+        let guest = judge::answered(guest, now());
+        return Ok(Visit::Known(resume(port, target, guest, id, now()).await?, Vec::new()));
     }
-    let look = port.look(target, &errand.logs).await?;
+    let look = port.look(target, &errand.question).await?;
+    let now = now();
     let mut guest = judge::answered(guest, now);
     let install = judge::install(&guest, Some(&look), patience, now);
     let installed = install.state == InstallState::Succeeded;
@@ -103,7 +105,7 @@ async fn identify(
     }
     port.certify(target, &key).await?;
     let proof = Target { known: vec![key.clone()], first: false, ..target.clone() };
-    match port.look(&proof, &[]).await {
+    match port.look(&proof, &Question::default()).await {
         Ok(_) => {}
         // sshd has not taken it up yet: the next visit finds out.
         Err(GuestError::WrongIdentity { .. }) => {

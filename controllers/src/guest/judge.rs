@@ -120,7 +120,8 @@ pub(super) fn install(
     let Some(look) = look else {
         return advance(guest.install.as_ref(), &subject, &install::Look::default(), now);
     };
-    let cloud_init = read_cloud_init(look.cloud_init.0, &look.cloud_init.1).ok();
+    let answered = look.cloud_init.as_ref();
+    let cloud_init = answered.and_then(|(code, answer)| read_cloud_init(*code, answer).ok());
     let read = look.progress.as_deref().map(read_progress);
     let progress = match &read {
         None => ProgressSeen::Missing,
@@ -158,7 +159,7 @@ mod tests {
         let running = br#"{"status":"running","extended_status":"running"}"#.to_vec();
         let whole = br#"{"version":1,"state":"running","step":"docker","index":3,"percent":40}"#;
         let look = |bytes: &[u8]| Look {
-            cloud_init: (0, running.clone()),
+            cloud_init: Some((0, running.clone())),
             progress: Some(bytes.to_vec()),
             logs: Vec::new(),
         };

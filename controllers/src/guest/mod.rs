@@ -12,6 +12,8 @@ mod judge;
 mod logs;
 mod reconcile;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 pub use judge::is_only_guest;
@@ -92,6 +94,25 @@ pub struct Wanted {
     pub from: u64,
 }
 
+/// What a look is to answer beside the progress file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Question {
+    pub logs: Vec<Wanted>,
+    /// While the installer runs: answer once a log has more than is asked for, at the latest after
+    /// this long. Zero: answer at once.
+    pub wait: Duration,
+    /// Whether to ask cloud-init as well, unless waiting brought something new: asking costs a
+    /// small machine half a second of its time.
+    pub cloud_init: bool,
+}
+
+impl Question {
+    /// What cloud-init and the progress file say now.
+    pub fn state() -> Question {
+        Question { cloud_init: true, ..Question::default() }
+    }
+}
+
 /// A part of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogPart {
@@ -104,8 +125,8 @@ pub struct LogPart {
 /// One look at a guest: as it came, for `specs` to read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Look {
-    /// Exit code and answer of `cloud-init status --format json`.
-    pub cloud_init: (i32, Vec<u8>),
+    /// Exit code and answer of `cloud-init status --format json`, if it was asked.
+    pub cloud_init: Option<(i32, Vec<u8>)>,
     /// The progress file; absent when there is none.
     pub progress: Option<Vec<u8>>,
     pub logs: Vec<LogPart>,
@@ -134,7 +155,7 @@ pub trait Guest: Send + Sync + 'static {
     async fn forget_first_key(&self, machine: &str, generation: i64) -> Result<(), GuestError>;
 
     /// How far the installation is, and what its logs say since.
-    async fn look(&self, target: &Target, logs: &[Wanted]) -> Result<Look, GuestError>;
+    async fn look(&self, target: &Target, question: &Question) -> Result<Look, GuestError>;
 
     /// Runs a command as `dev`, with this input.
     async fn exec(
@@ -186,7 +207,7 @@ impl Guest for Unobserved {
         Unobserved::error()
     }
 
-    async fn look(&self, _: &Target, _: &[Wanted]) -> Result<Look, GuestError> {
+    async fn look(&self, _: &Target, _: &Question) -> Result<Look, GuestError> {
         Unobserved::error()
     }
 

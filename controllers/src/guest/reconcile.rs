@@ -4,10 +4,10 @@
 
 use std::time::Duration;
 
-use super::GuestError;
 use super::contact::{self, Errand, Visit};
 use super::judge::{self, Patience};
 use super::logs::{Logs, Reading};
+use super::{GuestError, Question};
 use crate::client::ClientError;
 use crate::install::record;
 use crate::manager::term::Term;
@@ -17,12 +17,21 @@ use devpocket_specs::install::InstallState;
 use devpocket_specs::machine::Machine;
 use devpocket_specs::object::SharedKey;
 use devpocket_specs::operation::Operation;
+use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
 
 /// Wait before a write that met a newer record is made again.
 const CONFLICT_WAIT: Duration = Duration::from_millis(50);
-/// Visits under way at once: nearly all of one is waiting for the machine.
-pub(crate) const VISITS: usize = 128;
+/// Visits under way at once: nearly all of one is waiting for the machine, and one that installs
+/// itself is visited all the while.
+pub(crate) const VISITS: usize = 1024;
+/// How long a look waits for the installer to print something.
+const FOLLOW: Duration = Duration::from_secs(10);
+/// A look that took this long has waited.
+const FOLLOW_LEAST: SignedDuration = SignedDuration::from_secs(2);
+/// Between two looks at an installer that prints: what comes together is taken together, and a line
+/// is still with its reader in 300 ms.
+const FOLLOW_PAUSE: Duration = Duration::from_millis(120);
 /// Visits in a row that write something down and go on; the first contact has two of them.
 const STEPS_MAX: usize = 4;
 
@@ -68,31 +77,39 @@ impl GuestReconciler {
             };
             let before = contact::known(&machine, self.term.now());
             let mut reading = self.logs.begin(&machine, &before).await;
-            let logs = reading.as_mut().map(Reading::wanted).unwrap_or_default();
-            let errand = Errand { resume: machine.spec.resume.clone(), logs };
+            let question = question(&before, reading.as_mut());
+            let errand = Errand { resume: machine.spec.resume.clone(), question };
+            let began = self.term.now();
             let visited = contact::visit(
                 &*self.term.guest,
                 &target,
                 before.clone(),
                 &errand,
                 patience,
-                self.term.now(),
+                || self.term.now(),
             );
             let visited = tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return Ok(Outcome::Done),
                 visited = visited => visited,
             };
+            let mut is_followed = false;
             let (after, goes_on) = match visited {
                 Ok(Visit::Known(guest, parts)) => {
-                    let install = guest.install.as_ref();
-                    self.logs.end(reading, &parts, install, self.term.now()).await;
+                    let now = self.term.now();
+                    // A machine that answers at once and has nothing new is not asked at once again.
+                    is_followed = parts.iter().any(|part| !part.bytes.is_empty())
+                        || now.duration_since(began) >= FOLLOW_LEAST;
+                    self.logs.end(reading, &parts, guest.install.as_ref(), now).await;
                     (guest, false)
                 }
                 Ok(Visit::First(guest)) => (guest, true),
                 Err(error) => (self.missed(before, &error, patience), false),
             };
-            let wait = self.wait(&after);
+            let wait = match is_followed && is_installing(&after) {
+                true => FOLLOW_PAUSE,
+                false => self.wait(&after),
+            };
             if machine.status.guest.as_ref() != Some(&after) {
                 machine = self.write(machine, after).await?;
             }
@@ -140,9 +157,7 @@ impl GuestReconciler {
     /// Until the next visit: soon while something is under way, seldom at rest.
     fn wait(&self, guest: &GuestStatus) -> Duration {
         let settings = &self.term.settings;
-        let installing = guest.install.as_ref().is_none_or(|install| {
-            matches!(install.state, InstallState::Waiting | InstallState::Running)
-        });
+        let installing = is_installing(guest);
         match guest.contact {
             Contact::Waiting => settings.guest_period,
             Contact::Answering if installing => settings.guest_period,
@@ -152,6 +167,24 @@ impl GuestReconciler {
             Contact::WrongIdentity => settings.guest_rest_period,
         }
     }
+}
+
+/// Whether nothing was heard of an end of its installation yet.
+fn is_installing(guest: &GuestStatus) -> bool {
+    guest.install.as_ref().is_none_or(|install| {
+        matches!(install.state, InstallState::Waiting | InstallState::Running)
+    })
+}
+
+/// What a look is to answer: what the installer prints as it prints it, and no more than is open.
+fn question(guest: &GuestStatus, reading: Option<&mut Reading>) -> Question {
+    let installed = guest.install.as_ref().is_some_and(|i| i.state == InstallState::Succeeded);
+    let wait = match reading.is_some() && is_installing(guest) {
+        true => FOLLOW,
+        false => Duration::ZERO,
+    };
+    let logs = reading.map(Reading::wanted).unwrap_or_default();
+    Question { logs, wait, cloud_init: !installed }
 }
 
 /// Whether the installation has succeeded with this look.

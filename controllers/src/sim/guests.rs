@@ -14,10 +14,14 @@ use sha2::{Digest, Sha256};
 
 use super::contabo::{Contabo, Status};
 use crate::clock::Clock;
-use crate::guest::{FirstKey, Guest, GuestError, LOG_CHUNK, LogPart, Look, Output, Target, Wanted};
+use crate::guest::{
+    FirstKey, Guest, GuestError, LOG_CHUNK, LogPart, Look, Output, Question, Target,
+};
 
 /// From a call to its answer.
 const ROUND_TRIP: Duration = Duration::from_millis(80);
+/// How often a machine that is asked to wait looks at its own log.
+const GLANCE: Duration = Duration::from_secs(1);
 /// Steps of every installation: name, percent when it begins, seconds it takes.
 pub const STEPS: [(&str, u8, i64); 4] =
     [("clock", 2, 10), ("packages", 8, 90), ("docker", 40, 120), ("node", 80, 60)];
@@ -176,15 +180,21 @@ impl SimGuests {
         work: impl FnOnce(&mut System, &Day, Timestamp) -> T + Send,
     ) -> Result<T, GuestError> {
         let place = self.connect(target).await?;
-        let done = {
-            let mut state = self.lock();
-            let day = state.days.get(&place.0).cloned().unwrap_or_default();
-            let system = state.systems.get_mut(&place);
-            let system = system.ok_or_else(|| GuestError::NotYet("it was reinstalled".into()))?;
-            work(system, &day, self.clock.now())
-        };
+        let done = self.work(place, work)?;
         self.answered(place)?;
         Ok(done)
+    }
+
+    fn work<T>(
+        &self,
+        place: Place,
+        work: impl FnOnce(&mut System, &Day, Timestamp) -> T,
+    ) -> Result<T, GuestError> {
+        let mut state = self.lock();
+        let day = state.days.get(&place.0).cloned().unwrap_or_default();
+        let system = state.systems.get_mut(&place);
+        let system = system.ok_or_else(|| GuestError::NotYet("it was reinstalled".into()))?;
+        Ok(work(system, &day, self.clock.now()))
     }
 }
 
@@ -275,6 +285,30 @@ impl System {
     }
 }
 
+impl System {
+    /// The answer now, and whether the installer is through.
+    fn look(&mut self, day: &Day, now: Timestamp, question: &Question) -> (Look, bool) {
+        let (progress, done) = self.progress(day, now);
+        let status = if done { "done" } else { "running" };
+        let cloud_init = json!({"status": status, "extended_status": status, "errors": []});
+        let log = self.log(now);
+        let wanted = question.logs.iter().filter(|wanted| wanted.path == INSTALL_LOG_PATH);
+        let parts = wanted.map(|wanted| {
+            let from = usize::try_from(wanted.from).ok().filter(|from| *from <= log.len());
+            let from = from.unwrap_or(0);
+            let end = log.len().min(from + LOG_CHUNK);
+            let bytes = log.as_bytes()[from..end].to_vec();
+            LogPart { path: wanted.path.clone(), from: from as u64, bytes }
+        });
+        let look = Look {
+            logs: parts.collect(),
+            cloud_init: question.cloud_init.then(|| (0, cloud_init.to_string().into_bytes())),
+            progress: Some(progress.to_string().into_bytes()),
+        };
+        (look, done)
+    }
+}
+
 #[async_trait]
 impl Guest for SimGuests {
     async fn authority(&self) -> Result<Option<String>, GuestError> {
@@ -305,28 +339,20 @@ impl Guest for SimGuests {
         Ok(())
     }
 
-    async fn look(&self, target: &Target, logs: &[Wanted]) -> Result<Look, GuestError> {
-        let logs = logs.to_vec();
-        self.on(target, move |system, day, now| {
-            let (progress, done) = system.progress(day, now);
-            let status = if done { "done" } else { "running" };
-            let cloud_init = json!({"status": status, "extended_status": status, "errors": []});
-            let log = system.log(now);
-            let parts = logs.into_iter().filter(|wanted| wanted.path == INSTALL_LOG_PATH);
-            let parts = parts.map(|wanted| {
-                let from = usize::try_from(wanted.from).ok().filter(|from| *from <= log.len());
-                let from = from.unwrap_or(0);
-                let end = log.len().min(from + LOG_CHUNK);
-                let bytes = log.as_bytes()[from..end].to_vec();
-                LogPart { path: wanted.path, from: from as u64, bytes }
-            });
-            Look {
-                cloud_init: (0, cloud_init.to_string().into_bytes()),
-                progress: Some(progress.to_string().into_bytes()),
-                logs: parts.collect(),
+    async fn look(&self, target: &Target, question: &Question) -> Result<Look, GuestError> {
+        let place = self.connect(target).await?;
+        let limit = self.clock.now() + question.wait;
+        loop {
+            let (look, done) =
+                self.work(place, |system, day, now| system.look(day, now, question))?;
+            let is_news = look.logs.iter().any(|part| !part.bytes.is_empty());
+            if is_news || done || self.clock.now() >= limit {
+                self.answered(place)?;
+                return Ok(look);
             }
-        })
-        .await
+            self.clock.sleep(GLANCE).await;
+            self.running(&target.address)?;
+        }
     }
 
     async fn exec(
