@@ -14,6 +14,7 @@ pub mod context;
 pub mod crypto;
 pub mod doctor;
 pub mod embedded;
+pub mod history;
 pub mod keys;
 pub mod kube;
 pub mod lines;

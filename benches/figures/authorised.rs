@@ -110,6 +110,7 @@ fn state(
         accounts: None,
         bridge: None,
         lines: None,
+        history: None,
         sockets: Default::default(),
         hosts: AllowedHosts::new(&[] as &[String]),
         edge: Default::default(),

@@ -8,6 +8,7 @@ use devpocket::clock::{RandomIds, SystemClock};
 use devpocket_controllers::client::Client;
 use devpocket_controllers::clock::{Clock, Ids};
 use devpocket_controllers::guest::Unobserved;
+use devpocket_controllers::history::Forgotten;
 use devpocket_controllers::install::Unkept;
 use devpocket_controllers::manager::{Deps, Manager, Settings};
 use devpocket_controllers::sim::cloud::SimCloud;
@@ -124,6 +125,7 @@ impl Lab {
             cloud: self.cloud.clone(),
             guest: Arc::new(Unobserved),
             lines: Arc::new(Unkept),
+            history: Arc::new(Forgotten),
             clock: self.clock.clone(),
             ids: Arc::new(RandomIds),
             catalogue: Arc::new(Catalogue::builtin().clone()),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use devpocket_controllers::guest::Unobserved;
+use devpocket_controllers::history::Forgotten;
 use devpocket_controllers::install::Unkept;
 use devpocket_controllers::manager::{Deps, Manager, Settings};
 use devpocket_controllers::sim::clock::SeededIds;
@@ -87,6 +88,7 @@ fn controllers(world: &World) -> impl Future<Output = ()> + use<> {
         cloud: Arc::new(SimCloud::new(contabo, world.clock.clone(), ids.clone(), Arc::default())),
         guest: Arc::new(Unobserved),
         lines: Arc::new(Unkept),
+        history: Arc::new(Forgotten),
         clock: world.clock.clone(),
         ids,
         catalogue: Arc::new(Catalogue::builtin().clone()),

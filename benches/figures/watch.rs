@@ -70,6 +70,7 @@ async fn serve(store: Arc<dyn Store>) -> (SocketAddr, CancellationToken) {
         accounts: None,
         bridge: None,
         lines: None,
+        history: None,
         sockets: Default::default(),
         hosts: AllowedHosts::new(&[] as &[String]),
         edge: Default::default(),

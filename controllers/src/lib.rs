@@ -10,6 +10,7 @@ pub mod cloud;
 pub mod environment;
 pub mod guard;
 pub mod guest;
+pub mod history;
 pub mod install;
 pub mod inventory;
 pub mod machine;

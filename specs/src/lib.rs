@@ -26,6 +26,7 @@ pub mod operation;
 pub mod patch;
 pub mod plan;
 pub mod render;
+pub mod sample;
 pub mod schema;
 pub mod secret;
 pub mod selector;

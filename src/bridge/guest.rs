@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use devpocket_controllers::guest::{
     FirstKey, Guest, GuestError, LogPart, Look, Output, Question, Target,
 };
+use devpocket_specs::sample::{Reading, read_reading};
 use russh::keys::PublicKey;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
@@ -204,6 +205,12 @@ impl Guest for Bridge {
             }
         }
         Ok(look)
+    }
+
+    async fn sample(&self, target: &Target) -> Result<Reading, GuestError> {
+        let output = self.run(target, scripts::SAMPLE_COMMAND, scripts::SAMPLE.as_bytes()).await?;
+        let printed = succeeded("sample", output)?;
+        read_reading(&printed).map_err(|fault| GuestError::Broken(format!("its counters: {fault}")))
     }
 
     async fn exec(

@@ -121,6 +121,33 @@ pub(super) fn look(question: &Question) -> (String, String) {
     (script, format!("look{arguments}"))
 }
 
+/// What runs [`SAMPLE`]: counters are everybody's to read, so root is not asked for, and the machine's
+/// log does not get a line a minute.
+pub(super) const SAMPLE_COMMAND: &str = "/bin/sh -s -- devpocket-sample";
+
+/// Prints the sections of [`devpocket_specs::sample::read_reading`], with two programs started.
+pub(super) const SAMPLE: &str = r#"set -u
+LC_ALL=C
+export LC_ALL
+first() {
+  IFS= read -r line <"$1" && printf '%s\n' "$line"
+}
+echo '== uptime'
+first /proc/uptime
+echo '== stat'
+first /proc/stat
+echo '== meminfo'
+left=3
+while [ "$left" -gt 0 ] && IFS= read -r line; do
+  printf '%s\n' "$line"
+  left=$((left - 1))
+done </proc/meminfo
+echo '== net'
+cat /proc/net/dev </dev/null
+echo '== df'
+df -Pk / </dev/null || :
+"#;
+
 /// Puts what comes as base64 into a file, at once.
 pub(super) fn copy(path: &str, mode: u32, base64: &str) -> Option<String> {
     let path = shell_quote(path)?;

@@ -12,6 +12,7 @@ use devpocket_controllers::client::Client;
 use devpocket_controllers::clock::{Clock, Ids};
 use devpocket_controllers::cloud::Cloud;
 use devpocket_controllers::guest::{Guest, Unobserved};
+use devpocket_controllers::history::History;
 use devpocket_controllers::manager::{Deps, Manager, Settings};
 use devpocket_controllers::store::Store;
 use devpocket_specs::admit::Actor;
@@ -27,6 +28,7 @@ use crate::bridge::{Authority, AuthorityError, Bridge, Dialer};
 use crate::cache::{CacheOptions, CachedStore};
 use crate::config::public_host;
 use crate::contabo::Sensitive;
+use crate::history::PgHistory;
 use crate::keys::{Keys, KeysError};
 use crate::lines::InstallLines;
 use crate::mail::{Carrier, Outbox, Sender};
@@ -150,12 +152,19 @@ impl Ports {
         }
     }
 
-    fn deps(&self, cloud: Arc<dyn Cloud>, guest: Arc<dyn Guest>, lines: InstallLines) -> Deps {
+    fn deps(
+        &self,
+        cloud: Arc<dyn Cloud>,
+        guest: Arc<dyn Guest>,
+        lines: InstallLines,
+        history: Arc<dyn History>,
+    ) -> Deps {
         Deps {
             store: self.store.clone(),
             cloud,
             guest,
             lines: Arc::new(lines),
+            history,
             clock: self.clock.clone(),
             ids: self.ids.clone(),
             catalogue: self.catalogue.clone(),
@@ -249,6 +258,9 @@ impl Node {
         tokio::spawn(keys.clone().follow(config.lost_seal_keys, api_stop.clone()));
         let lines = InstallLines::new(postgres.pool().clone());
         tokio::spawn(lines.clone().keep_tidy(ports.clock.clone(), api_stop.clone()));
+        let history = PgHistory::new(postgres.pool().clone());
+        tokio::spawn(history.clone().keep_tidy(ports.clock.clone(), api_stop.clone()));
+        let history: Arc<dyn History> = Arc::new(history);
         let address = config.server.address();
         let certificate = config.server.certificate().cloned();
         let state = Arc::new(AppState {
@@ -262,6 +274,7 @@ impl Node {
             accounts: Some(accounts),
             bridge,
             lines: Some(lines.clone()),
+            history: Some(history.clone()),
             sockets: Default::default(),
             hosts: AllowedHosts::new(&hosts).with_origins(&config.origins),
             edge: parts.edge(&postgres, &ports.clock, certificate),
@@ -276,7 +289,7 @@ impl Node {
         let api = tokio::spawn(config.server.serve(state));
 
         let controllers_stop = CancellationToken::new();
-        let deps = ports.deps(config.cloud, guest, lines);
+        let deps = ports.deps(config.cloud, guest, lines, history);
         let controllers =
             tokio::spawn(Manager::run(deps, config.settings, controllers_stop.clone()));
         let client = ports.client(Actor {

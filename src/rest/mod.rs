@@ -11,6 +11,7 @@ mod caller;
 mod device;
 mod environments;
 mod logs;
+mod metrics;
 mod problem;
 mod sockets;
 mod teams;
@@ -41,6 +42,7 @@ pub fn router(state: Arc<AppState>) -> Router<Arc<AppState>> {
         .merge(teams::routes())
         .merge(environments::routes())
         .merge(logs::routes())
+        .merge(metrics::routes())
         .merge(audit::routes())
         .fallback(nothing_here)
         .method_not_allowed_fallback(not_this_way)

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use devpocket_controllers::clock::{Clock, Ids};
+use devpocket_controllers::history::History;
 use devpocket_controllers::store::Store;
 use devpocket_specs::catalogue::Catalogue;
 use tokio_util::sync::CancellationToken;
@@ -74,6 +75,8 @@ pub struct AppState {
     pub bridge: Option<Bridge>,
     /// What installations print; absent over a store that is not Postgres.
     pub lines: Option<InstallLines>,
+    /// How machines were doing; absent where no history is kept.
+    pub history: Option<Arc<dyn History>>,
     /// WebSockets that are open, by user.
     pub sockets: Sockets,
     pub hosts: AllowedHosts,

@@ -26,7 +26,7 @@ use super::world::{ADMIN_TOKEN, PATIENCE, Replica, Signed, World};
 
 type Socket = WebSocketStream<reqwest::Upgraded>;
 
-fn system(world: &Replica) -> Client {
+pub fn system(world: &Replica) -> Client {
     let clock = Arc::new(world.clock.clone());
     let catalogue = Arc::new(Catalogue::builtin().clone());
     let actor = Actor::system("test");
@@ -34,7 +34,7 @@ fn system(world: &Replica) -> Client {
 }
 
 /// An environment of ann's that is being installed.
-async fn installing(world: &World) -> (Signed, Environment) {
+pub async fn installing(world: &World) -> (Signed, Environment) {
     let ann = world.person("ann").await;
     let me = world.get(&ann.access, "/users/me").await;
     let environment = Environment {

@@ -10,6 +10,7 @@ mod audit;
 mod contract;
 mod devices;
 mod google;
+mod history;
 mod install_lines;
 mod install_logs;
 mod leaving;

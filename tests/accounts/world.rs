@@ -11,6 +11,7 @@ use devpocket::accounts::password::Cost;
 use devpocket::accounts::{AccountSettings, Accounts, Registration, SignedIn};
 use devpocket::cache::{CacheOptions, CachedStore};
 use devpocket::clock::{RandomIds, SystemClock};
+use devpocket::history::PgHistory;
 use devpocket::lines::InstallLines;
 use devpocket::mail::Outbox;
 use devpocket::server::{AllowedHosts, AppState, Build, Exposure, Server, StoreProbe};
@@ -51,6 +52,7 @@ pub struct Replica {
     pub authenticator: Arc<SignedIn>,
     pub store: Arc<dyn Store>,
     pub lines: InstallLines,
+    pub history: PgHistory,
     shutdown: CancellationToken,
     http: reqwest::Client,
 }
@@ -140,6 +142,7 @@ impl Replica {
         let source = PgStore::connect(PgOptions::new(database.options())).await.unwrap();
         let pool = source.pool().clone();
         let lines = InstallLines::new(pool.clone());
+        let history = PgHistory::new(pool.clone());
         let store = CachedStore::open(Arc::new(source), CacheOptions::default()).await.unwrap();
         let store: Arc<dyn Store> = Arc::new(store);
         let catalogue = Arc::new(Catalogue::builtin().clone());
@@ -179,6 +182,7 @@ impl Replica {
             accounts: Some(accounts.clone()),
             bridge: None,
             lines: Some(lines.clone()),
+            history: Some(Arc::new(history.clone())),
             sockets: Default::default(),
             hosts: AllowedHosts::default(),
             edge: Default::default(),
@@ -195,7 +199,7 @@ impl Replica {
         let url = format!("http://{}", server.address());
         tokio::spawn(server.serve(Arc::new(state)));
         let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
-        Replica { url, clock, accounts, authenticator, store, lines, shutdown, http }
+        Replica { url, clock, accounts, authenticator, store, lines, history, shutdown, http }
     }
 
     pub async fn send(

@@ -120,6 +120,7 @@ impl World {
             accounts: None,
             bridge: None,
             lines: None,
+            history: None,
             sockets: Default::default(),
             hosts: AllowedHosts::new(Vec::<String>::new()),
             edge: Default::default(),

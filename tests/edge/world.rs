@@ -86,6 +86,7 @@ impl World {
             accounts: None,
             bridge: None,
             lines: None,
+            history: None,
             sockets: Default::default(),
             hosts: AllowedHosts::new(["dev.example.com"]).with_origins(&setup.origins),
             edge: Edge {

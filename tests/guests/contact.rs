@@ -12,6 +12,7 @@ use devpocket::store::{PgOptions, PgStore};
 use devpocket_controllers::guest::{Guest as _, GuestError, Question, Target, Wanted};
 use devpocket_specs::install::{CloudInitState, ProgressState, read_cloud_init, read_progress};
 use devpocket_specs::render::{HostKey, PLAN_PATH, RenderInput, planned_steps, render};
+use devpocket_specs::sample::Sample;
 use sha2::{Digest as _, Sha256};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -179,6 +180,39 @@ async fn a_look_brings_progress_cloud_init_and_each_line_of_a_log_once() {
     let question = Question { logs: vec![wanted], ..Question::default() };
     let look = it.bridge.look(&target, &question).await.unwrap();
     assert_eq!((look.logs[0].from, look.logs[0].bytes.as_slice()), (0, &b"new\n"[..]));
+}
+
+/// Its own size and its own use, not those of the computer it runs on.
+#[tokio::test]
+async fn a_machine_says_how_it_is_doing_as_the_product_it_is() {
+    for sandbox in ["bwrap", "/nowhere/bwrap"] {
+        if !ready() {
+            return;
+        }
+        let it = Bridged::new(sandbox).await;
+        let key = it.identified().await;
+        let target = it.target(&[&key]).await;
+        let before = it.bridge.sample(&target).await.unwrap();
+        assert_eq!(before.memory.unwrap().total, 8 << 30, "V91 has 8 GB");
+        assert_eq!(before.disk.unwrap().total, 75 << 30);
+        assert_eq!(before.network.keys().collect::<Vec<_>>(), ["eth0"]);
+        assert!(before.uptime_ms < 60_000, "it was just switched on: {before:?}");
+        let later = async {
+            loop {
+                let now = it.bridge.sample(&target).await.unwrap();
+                let grown = now.cpu.unwrap().total - before.cpu.unwrap().total;
+                if grown >= 400 && now.uptime_ms > before.uptime_ms + 1_000 {
+                    return now;
+                }
+                tokio::time::sleep(PAUSE).await;
+            }
+        };
+        let now = tokio::time::timeout(LIMIT, later).await.expect("its time passes");
+        let sample = Sample::of(jiff::Timestamp::UNIX_EPOCH, &now, Some(&before));
+        assert!(sample.cpu.is_some(), "{now:?}");
+        let network = sample.network.unwrap();
+        assert!(network.received > 0 && network.sent > 0, "what it was asked was traffic");
+    }
 }
 
 #[tokio::test]

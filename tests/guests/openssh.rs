@@ -148,6 +148,16 @@ async fn a_first_contact_with_openssh_its_logs_and_its_reload() {
     let said = String::from_utf8_lossy(&said.stderr).into_owned();
     assert!(said.contains("Permission denied"), "the host is trusted, the guest is not: {said}");
 
+    // Counters as this kernel tells them, without root and whatever is in front of sudo.
+    let before = bridge.sample(&known).await.unwrap();
+    assert!(before.uptime_ms > 0 && before.cpu.unwrap().total > 0, "{before:?}");
+    assert!(before.memory.is_some() && before.disk.is_some(), "{before:?}");
+    let after = bridge.sample(&known).await.unwrap();
+    assert!(
+        after.uptime_ms >= before.uptime_ms
+            && after.cpu.unwrap().total >= before.cpu.unwrap().total
+    );
+
     // A file arrives whole and private, a log once.
     bridge.copy(&known, "/home/dev/x/file", 0o600, b"it's\n\0binary").await.unwrap();
     let file = folder.path().join("home/dev/x/file");

@@ -86,6 +86,7 @@ impl World {
             accounts: None,
             bridge: None,
             lines: None,
+            history: None,
             sockets: Default::default(),
             hosts: AllowedHosts::new(["pocket.example"]),
             edge: Default::default(),

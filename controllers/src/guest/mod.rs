@@ -11,14 +11,17 @@ mod contact;
 mod judge;
 mod logs;
 mod reconcile;
+mod sampler;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
+use devpocket_specs::sample::Reading;
 
 pub use judge::is_only_guest;
 pub use reconcile::GuestReconciler;
 pub(crate) use reconcile::{VISITS, identity};
+pub(crate) use sampler::Sampler;
 
 /// Bytes of one log that a look takes at most; the rest comes with the next one.
 pub const LOG_CHUNK: usize = 64 * 1024;
@@ -157,6 +160,9 @@ pub trait Guest: Send + Sync + 'static {
     /// How far the installation is, and what its logs say since.
     async fn look(&self, target: &Target, question: &Question) -> Result<Look, GuestError>;
 
+    /// Its counters at this moment. Cheap for the machine; nothing on it changes.
+    async fn sample(&self, target: &Target) -> Result<Reading, GuestError>;
+
     /// Runs a command as `dev`, with this input.
     async fn exec(
         &self,
@@ -208,6 +214,10 @@ impl Guest for Unobserved {
     }
 
     async fn look(&self, _: &Target, _: &Question) -> Result<Look, GuestError> {
+        Unobserved::error()
+    }
+
+    async fn sample(&self, _: &Target) -> Result<Reading, GuestError> {
         Unobserved::error()
     }
 

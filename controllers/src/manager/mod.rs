@@ -28,14 +28,15 @@ use devpocket_specs::admit::Actor;
 use devpocket_specs::catalogue::Catalogue;
 use devpocket_specs::kind::Kind;
 use devpocket_specs::object::Key;
-use futures::future::{join, join3, join4};
+use futures::future::{join, join4};
 use tokio_util::sync::CancellationToken;
 
 use crate::client::Client;
 use crate::clock::{Clock, Ids, seed};
 use crate::cloud::Cloud;
 use crate::environment::reconcile::EnvironmentReconciler;
-use crate::guest::{Guest, GuestReconciler, VISITS};
+use crate::guest::{Guest, GuestReconciler, Sampler, VISITS};
+use crate::history::History;
 use crate::install::Lines;
 use crate::inventory::Inventory;
 use crate::machine::MachineReconciler;
@@ -65,6 +66,8 @@ pub struct Deps {
     pub guest: Arc<dyn Guest>,
     /// Where the lines of installations are kept.
     pub lines: Arc<dyn Lines>,
+    /// Where it is kept how machines were doing.
+    pub history: Arc<dyn History>,
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn Ids>,
     pub catalogue: Arc<Catalogue>,
@@ -106,6 +109,7 @@ impl Manager {
             cloud: self.deps.cloud.clone(),
             guest: self.deps.guest.clone(),
             lines: self.deps.lines.clone(),
+            history: self.deps.history.clone(),
             mirrors: mirrors.clone(),
             settings: self.settings.clone(),
         };
@@ -149,10 +153,12 @@ impl Manager {
         let queues = self.queues();
         triggers::subscribe(&term.mirrors, &queues);
         let controllers = self.controllers(term, &queues, stop);
-        let chores = join3(
+        let sampler = Sampler::new(term.clone());
+        let chores = join4(
             self.resync(term, &queues, stop),
             self.collect(term, stop),
             dependents::collect(&term.client, stop),
+            sampler.run(stop),
         );
         let dispatch = triggers::run(&term.mirrors, &queues);
         let ending = async {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use devpocket_specs::installation::UnknownPurchase;
 use devpocket_specs::money::Money;
+use devpocket_specs::sample::SAMPLE_SECONDS;
 use jiff::SignedDuration;
 
 use crate::runtime::LeaseTimings;
@@ -22,6 +23,8 @@ pub const INSTALL_TIMEOUT: SignedDuration = SignedDuration::from_mins(15);
 pub const GUEST_PERIOD: Duration = Duration::from_secs(2);
 /// Time between two visits to a machine at rest.
 pub const GUEST_REST_PERIOD: Duration = Duration::from_secs(60);
+/// Time between two samples of how a machine is doing.
+pub const SAMPLE_PERIOD: Duration = Duration::from_secs(SAMPLE_SECONDS.unsigned_abs());
 /// How often every object is looked at again without a reason, at low priority.
 pub const RESYNC_PERIOD: Duration = Duration::from_secs(600);
 /// How often finished operations and old events are collected.
@@ -41,6 +44,7 @@ pub struct Settings {
     pub install_timeout: SignedDuration,
     pub guest_period: Duration,
     pub guest_rest_period: Duration,
+    pub sample_period: Duration,
     /// For the Installation record, which the first start makes; later starts leave it alone.
     pub first: FirstInstallation,
     /// Templates that are installed where they are not yet, each its YAML.
@@ -72,6 +76,7 @@ impl Settings {
             install_timeout: INSTALL_TIMEOUT,
             guest_period: GUEST_PERIOD,
             guest_rest_period: GUEST_REST_PERIOD,
+            sample_period: SAMPLE_PERIOD,
             first: FirstInstallation::default(),
             templates: Vec::new(),
         }

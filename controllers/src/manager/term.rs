@@ -12,6 +12,7 @@ use crate::client::Client;
 use crate::clock::{Clock, timeout};
 use crate::cloud::Cloud;
 use crate::guest::Guest;
+use crate::history::History;
 use crate::install::Lines;
 use crate::runtime::{LeaderHandle, Recorder};
 
@@ -28,6 +29,7 @@ pub struct Term {
     pub cloud: Arc<dyn Cloud>,
     pub guest: Arc<dyn Guest>,
     pub lines: Arc<dyn Lines>,
+    pub history: Arc<dyn History>,
     pub mirrors: Mirrors,
     pub recorder: Recorder,
     pub settings: Arc<Settings>,

@@ -2,12 +2,15 @@
 //! Contabo says so, shows the host key its user-data brought, installs itself step by step in
 //! virtual time, and has a bad day when told.
 
+mod counters;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use devpocket_specs::install::{INSTALL_LOG_PATH, PROGRESS_VERSION};
+use devpocket_specs::sample::Reading;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -74,6 +77,8 @@ struct System {
     own: Option<String>,
     certified: bool,
     failed: Option<(usize, &'static str)>,
+    /// Which boot its counters are of, and since when.
+    booted: Option<(u32, Timestamp)>,
 }
 
 /// A machine that proved who it is and let us in.
@@ -118,6 +123,7 @@ impl SimGuests {
             own: None,
             certified: false,
             failed: None,
+            booted: None,
         });
         let presented = match (&day, &system.own) {
             (Day::Other, _) => key("other", &place.0.to_string()),
@@ -353,6 +359,10 @@ impl Guest for SimGuests {
             self.clock.sleep(GLANCE).await;
             self.running(&target.address)?;
         }
+    }
+
+    async fn sample(&self, target: &Target) -> Result<Reading, GuestError> {
+        self.counters(target).await
     }
 
     async fn exec(

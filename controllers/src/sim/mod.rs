@@ -6,6 +6,7 @@ pub mod cloud;
 pub mod contabo;
 pub mod crash;
 pub mod guests;
+pub mod history;
 pub mod lines;
 pub mod store;
 pub mod world;

@@ -14,6 +14,7 @@ mod money;
 mod outside;
 mod quiet;
 mod recover;
+mod samples;
 mod scenario;
 mod seeds;
 mod strangeness;

@@ -30,14 +30,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use devpocket_controllers::sim::contabo::{Contabo, Instance, Status};
+use devpocket_controllers::sim::contabo::{Contabo, Instance, Product, Status, find_product};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 pub use fault::GuestFault;
 
 use super::engine::Engine;
-use super::machine::{BadStep, Boot, InstallStep, Isolation};
+use super::machine::{BadStep, Boot, Hardware, InstallStep, Isolation};
 use disks::{Disks, private_folder};
 use power::{Plug, Powered};
 use user_data::UserData;
@@ -124,6 +124,7 @@ struct Seen {
     boots: u32,
     running: bool,
     speed: f64,
+    hardware: Hardware,
 }
 
 impl Drop for Shared {
@@ -326,6 +327,7 @@ impl Guests {
             tools: data.tools.clone(),
             plan: data.plan.clone(),
             bad_step,
+            hardware: seen.hardware,
             clock: clock.unwrap_or(0),
         }
     }
@@ -357,10 +359,21 @@ fn look(model: &Contabo, known: &BTreeMap<i64, u32>) -> Vec<(Seen, Option<UserDa
             boots: guest.boots,
             running: instance.facts.status == Status::Running,
             speed,
+            hardware: hardware(&instance.product_id),
         };
         let is_new = known.get(&seen.id) != Some(&guest.generation);
         let data = is_new.then(|| UserData::read(guest.user_data.as_deref().unwrap_or_default()));
         Some((seen, data))
     };
     model.instances().filter(serving).filter_map(seen).collect()
+}
+
+/// What the product has.
+fn hardware(product: &str) -> Hardware {
+    let sized = |product: &Product| Hardware {
+        cores: u64::from(product.cpu_cores),
+        memory_gb: u64::from(product.ram_gb),
+        disk_gb: u64::from(product.disk_gb),
+    };
+    find_product(product).map(sized).unwrap_or_default()
 }

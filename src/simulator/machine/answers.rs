@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::{Isolation, Machine, install, trust};
+use super::{Isolation, Machine, counters, install, trust};
 
 const OWN_HOST_KEY: &str = "/etc/ssh/devpocket_host_ed25519_key";
 const OWN_CONFIG: &str = "/etc/ssh/sshd_config.d/05-devpocket-identity.conf";
@@ -17,10 +17,14 @@ const LOG_CHUNK: usize = 128 * 1024;
 
 type Answer = (String, u32);
 
-/// What is answered whether there is a sandbox or not: the installation itself is not real.
+/// What is answered whether there is a sandbox or not: the installation itself is not real, and what
+/// a sandbox shows of memory, disks and processors is this computer's.
 pub(super) fn stands_in(machine: &Machine, command: &str) -> Option<Answer> {
     if command.contains("/usr/local/lib/devpocket/install check") {
         return Some((checked(machine), 0));
+    }
+    if command.ends_with("/bin/sh -s -- devpocket-sample") {
+        return Some((counters::told(machine), 0));
     }
     if command.contains("systemctl restart devpocket-install") {
         let _ = machine.disk.write(install::RESUME, "");

@@ -16,6 +16,7 @@
 mod answers;
 mod builtin;
 mod connection;
+mod counters;
 mod disk;
 mod files;
 mod forward;
@@ -32,8 +33,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::net::{UnixListener, UnixStream};
+use tokio_util::io::{InspectReader, InspectWriter};
 
 use connection::Connection;
+use counters::Counters;
+pub use counters::Hardware;
 use disk::Disk;
 
 /// Connections one machine serves at a time.
@@ -62,6 +66,9 @@ pub struct Boot {
     pub plan: Option<String>,
     /// A step that fails, or hangs, when it comes to it.
     pub bad_step: Option<BadStep>,
+    /// How large it is.
+    #[serde(default)]
+    pub hardware: Hardware,
     /// By how many seconds its clock is wrong.
     #[serde(default)]
     pub clock: i64,
@@ -119,6 +126,7 @@ struct Machine {
     disk: Disk,
     /// The file it was started with; what is in it may change while it runs.
     file: PathBuf,
+    counters: Counters,
 }
 
 impl Machine {
@@ -133,7 +141,8 @@ pub async fn run(boot: &Path, socket: &Path) -> io::Result<()> {
     let read: Boot = serde_json::from_slice(&tokio::fs::read(boot).await?)?;
     let disk = Disk::new(read.root.clone());
     trust::ensure_host_key(&disk)?;
-    let machine = Arc::new(Machine { boot: read, disk, file: boot.to_owned() });
+    let machine =
+        Arc::new(Machine { boot: read, disk, file: boot.to_owned(), counters: Counters::new() });
     let listener = UnixListener::bind(socket)?;
     let installing = install::first_boot(machine.clone());
     let on = async { tokio::join!(serve(&listener, &machine), installing).0 };
@@ -163,6 +172,9 @@ async fn serve(listener: &UnixListener, machine: &Arc<Machine>) -> io::Result<()
 
 async fn connection(stream: UnixStream, machine: Arc<Machine>) -> Result<(), russh::Error> {
     let config = Arc::new(trust::server(&machine.disk)?);
+    let (from, to) = (machine.clone(), machine.clone());
+    let stream = InspectReader::new(stream, move |bytes| from.counters.received(bytes.len()));
+    let stream = InspectWriter::new(stream, move |bytes| to.counters.sent(bytes.len()));
     let handler = Connection::new(machine);
     let signed_in = handler.signed_in();
     let session = russh::server::run_stream(config, stream, handler).await?;

@@ -30,6 +30,7 @@ use super::clock::{SeededIds, VirtualClock};
 use super::contabo::{self, Contabo};
 use super::crash::{Blow, Point, Switch};
 use super::guests::SimGuests;
+use super::history::SimHistory;
 use super::lines::SimLines;
 use super::store::{Backup, Limits, MemoryStore};
 use crate::client::Client;
@@ -92,6 +93,8 @@ pub struct World {
     pub guests: SimGuests,
     /// What their installations printed.
     pub lines: SimLines,
+    /// How they were doing.
+    pub history: SimHistory,
     pub options: Options,
     ids: Arc<dyn Ids>,
     process: Option<Process>,
@@ -109,6 +112,7 @@ impl World {
         let world = World {
             guests: SimGuests::new(contabo.clone(), clock.clone()),
             lines: SimLines::default(),
+            history: SimHistory::default(),
             clock,
             store: MemoryStore::new(Limits::default()),
             contabo,
@@ -138,6 +142,7 @@ impl World {
             settings.sweep_period = Duration::from_secs(300);
             settings.transition_period = Duration::from_secs(60);
             settings.resync_period = Duration::from_secs(3_600);
+            settings.sample_period = Duration::from_secs(3_600);
             settings.lease.duration = Duration::from_secs(7_200);
             settings.lease.renew_every = Duration::from_secs(1_800);
         }

@@ -62,6 +62,7 @@ impl World {
                 false => Arc::new(Unobserved),
             },
             lines: Arc::new(self.lines.clone()),
+            history: Arc::new(self.history.clone()),
             clock,
             ids: self.ids.clone(),
             catalogue: Arc::new(Catalogue::builtin().clone()),
