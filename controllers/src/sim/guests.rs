@@ -3,6 +3,7 @@
 //! virtual time, and has a bad day when told.
 
 mod counters;
+mod keys;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,13 +14,13 @@ use devpocket_specs::install::{INSTALL_LOG_PATH, PROGRESS_VERSION};
 use devpocket_specs::sample::Reading;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use super::contabo::{Contabo, Status};
 use crate::clock::Clock;
 use crate::guest::{
     FirstKey, Guest, GuestError, LOG_CHUNK, LogPart, Look, Output, Question, Target,
 };
+use keys::{first_public, host_key, key};
 
 /// From a call to its answer.
 const ROUND_TRIP: Duration = Duration::from_millis(80);
@@ -202,22 +203,6 @@ impl SimGuests {
         let system = system.ok_or_else(|| GuestError::NotYet("it was reinstalled".into()))?;
         Ok(work(system, &day, self.clock.now()))
     }
-}
-
-/// A public key that is one in form.
-fn key(kind: &str, of: &str) -> String {
-    let digest = Sha256::digest(of.as_bytes());
-    let digest: String = digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
-    format!("ssh-ed25519 AAAAC3{kind}{digest}")
-}
-
-fn first_public((machine, generation): &(String, i64)) -> String {
-    key("first", &format!("{machine}/{generation}"))
-}
-
-fn host_key(user_data: &str) -> Option<String> {
-    let line = user_data.lines().find(|line| line.contains("ed25519_public:"))?;
-    Some(line.split_once(':')?.1.trim().to_owned())
 }
 
 impl System {
