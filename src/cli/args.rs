@@ -97,6 +97,7 @@ pub enum Command {
     Explain(command::explain::ExplainArgs),
     Events(command::events::EventsArgs),
     Logs(command::logs::LogsArgs),
+    Top(command::top::TopArgs),
     Edit(command::edit::EditArgs),
     Delete(command::delete::DeleteArgs),
     Undelete(command::undelete::UndeleteArgs),

@@ -46,7 +46,7 @@ enum Named {
 }
 
 /// Which arguments of which commands; an empty command is the program.
-const ARGUMENTS: [(&str, &str, Named); 25] = [
+const ARGUMENTS: [(&str, &str, Named); 26] = [
     ("", "namespace", Named::Namespaces),
     ("", "context", Named::Contexts),
     ("context use", "name", Named::Contexts),
@@ -65,6 +65,7 @@ const ARGUMENTS: [(&str, &str, Named); 25] = [
     ("restart", "names", Named::Environments),
     ("recover", "names", Named::Environments),
     ("logs", "environment", Named::Environments),
+    ("top", "names", Named::Environments),
     ("pause", "names", Named::Environments),
     ("resume", "names", Named::Environments),
     ("undelete", "names", Named::Environments),

@@ -126,6 +126,7 @@ async fn ask_server(session: &Session, command: Command) -> Outcome {
         Command::Exec(args) => command::ssh::exec(session, args).await,
         Command::Cp(args) => command::cp::run(session, args).await,
         Command::Logs(args) => command::logs::run(session, args).await,
+        Command::Top(args) => command::top::run(session, args).await,
         Command::Wait(args) => command::wait::run(session, args).await,
         Command::Start(args) => command::power::start(session, args).await,
         Command::Stop(args) => command::power::stop(session, args).await,

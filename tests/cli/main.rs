@@ -20,5 +20,6 @@ mod stale;
 mod terminal;
 mod times;
 mod tls;
+mod top;
 mod waiting;
 mod world;

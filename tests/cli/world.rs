@@ -13,6 +13,7 @@ use devpocket::clock::{RandomIds, SystemClock};
 use devpocket::context::{Context, Contexts};
 use devpocket::server::{AllowedHosts, AppState, Build, Exposure, LocalTls, Server, StoreProbe};
 use devpocket_controllers::client::Client;
+use devpocket_controllers::sim::history::SimHistory;
 use devpocket_controllers::sim::store::MemoryStore;
 use devpocket_controllers::store::Store;
 use devpocket_specs::admit::Actor;
@@ -40,6 +41,8 @@ pub struct World {
     pub client: Client,
     /// The server's clock.
     pub clock: SystemClock,
+    /// How its machines were doing.
+    pub history: SimHistory,
     pub home: TempDir,
     shutdown: CancellationToken,
 }
@@ -109,6 +112,7 @@ impl World {
         let clock = SystemClock::new();
         let catalogue = Arc::new(Catalogue::builtin().clone());
         let shutdown = CancellationToken::new();
+        let history = SimHistory::default();
         let state = AppState {
             store: store.clone(),
             clock: Arc::new(clock.clone()),
@@ -120,7 +124,7 @@ impl World {
             accounts: None,
             bridge: None,
             lines: None,
-            history: None,
+            history: Some(Arc::new(history.clone())),
             sockets: Default::default(),
             hosts: AllowedHosts::new(Vec::<String>::new()),
             edge: Default::default(),
@@ -146,7 +150,7 @@ impl World {
         let namespace = Namespace { metadata: ObjectMeta::named("", "main"), ..empty() };
         client.create(&namespace).await.unwrap();
         let home = tempfile::tempdir().unwrap();
-        let world = World { address, client, clock, home, shutdown };
+        let world = World { address, client, clock, history, home, shutdown };
         world.sign_in();
         world
     }

@@ -36,6 +36,7 @@ pub mod start_failure;
 pub mod status;
 pub mod team;
 pub mod token;
+pub mod top;
 pub mod undelete;
 pub mod version;
 pub mod wait;
