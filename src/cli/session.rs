@@ -172,10 +172,11 @@ impl Session {
     }
 }
 
-/// What a tenant knows of the Installation: whose account it is, and whether that is real money.
+/// What a tenant knows of the Installation: whose account it is, whether that is real money, and how long
+/// what they release can be taken back.
 fn shown_to_tenants(server: &str, account: &serde_json::Value) -> Option<Installation> {
     let text = |name: &str| account[name].as_str().map(str::to_owned);
-    let account = Account {
+    let of_account = Account {
         api: server.to_owned(),
         tenant: text("tenant")?,
         customer: text("customer")?,
@@ -183,9 +184,18 @@ fn shown_to_tenants(server: &str, account: &serde_json::Value) -> Option<Install
     };
     Some(Installation {
         metadata: ObjectMeta::named("", installation::NAME),
-        spec: InstallationSpec { account: Some(account), ..InstallationSpec::default() },
+        spec: InstallationSpec {
+            account: Some(of_account),
+            reclaim_after_seconds: account["reclaimAfterSeconds"].as_i64().unwrap_or_default(),
+            ..InstallationSpec::default()
+        },
         status: InstallationStatus::default(),
     })
+}
+
+/// Whether it is no more than [`shown_to_tenants`]: no record, so its budget and limits are not known.
+pub fn is_shown_in_part(installation: &Installation) -> bool {
+    installation.metadata.uid.is_none()
 }
 
 /// Whether the address is the context's; `up` speaks TLS on the port of plain HTTP, and what the

@@ -39,6 +39,8 @@ pub struct CatalogueAccount {
     pub tenant: String,
     pub customer: String,
     pub simulated: bool,
+    /// How long what somebody releases can be taken back.
+    pub reclaim_after_seconds: i64,
 }
 
 /// A size, whether it is sold, for how long, and at what price where.
@@ -98,10 +100,11 @@ pub(super) async fn serve(state: &AppState) -> Result<Response, Status> {
 async fn account(state: &AppState) -> Result<Option<CatalogueAccount>, Status> {
     let key = Key::cluster(Kind::Installation, installation::NAME);
     let Some(stored) = state.store.get(&key).await? else { return Ok(None) };
-    let account = stored.to::<Installation>().ok().and_then(|found| found.spec.account);
-    Ok(account.map(|account| CatalogueAccount {
+    let Ok(Installation { spec, .. }) = stored.to::<Installation>() else { return Ok(None) };
+    Ok(spec.account.map(|account| CatalogueAccount {
         tenant: account.tenant,
         customer: account.customer,
         simulated: account.simulated,
+        reclaim_after_seconds: spec.reclaim_after_seconds,
     }))
 }

@@ -137,7 +137,9 @@ impl Month {
         });
         let declared = self.environments.iter().filter(|found| whose.declared(found));
         let (all, waiting) = declared.fold((0_u32, 0_u32), |(all, waiting), found| {
-            (all + 1, waiting + u32::from(self.may_be_bought(found)))
+            // What it is asked for is no other one.
+            let other = found.key() != *key;
+            (all + 1, waiting + u32::from(other && self.may_be_bought(found)))
         });
         let count = waiting.saturating_add(u32::try_from(spent.count()).unwrap_or(u32::MAX));
         let (name, limit) = (&tier.metadata.name, machines(most));

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use devpocket::accounts::Registration;
+use devpocket::teams::TEAMS_OWNED;
+use devpocket_specs::kind::Kind;
 use futures::StreamExt as _;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -259,4 +261,58 @@ async fn a_removed_member_is_out_on_every_server_within_five_seconds() {
     })
     .await;
     assert!(at.elapsed() < PROMISE, "it took {:?}", at.elapsed());
+}
+
+/// How many namespaces of teams there are, as the store has them.
+async fn namespaces(world: &World) -> usize {
+    let all = world.store.list(Kind::Namespace, None).await.unwrap().items;
+    all.iter().filter(|found| found.metadata.name.starts_with("t-")).count()
+}
+
+#[tokio::test]
+async fn nobody_owns_more_than_twenty_teams_and_no_half_of_one_is_left() {
+    let world = World::new().await;
+    let ann = world.person("ann").await.access;
+    let owned = usize::try_from(TEAMS_OWNED).unwrap();
+    for _ in 1..owned {
+        team(&world, &ann).await;
+    }
+    let form = || json!({"name": "Platform"});
+    let make = || world.post_as(&ann, "/teams", form());
+    let (a, b, c, d) = tokio::join!(make(), make(), make(), make());
+    let mut codes = [a.code, b.code, c.code, d.code];
+    codes.sort_unstable();
+    assert_eq!(codes, [201, 409, 409, 409], "one place was left");
+    let full = make().await;
+    let said = "You own 20 teams, which is as many as one may own";
+    assert_eq!((full.code, full.detail()), (409, said));
+    assert_eq!(namespaces(&world).await, owned);
+    // Where one is given up there is room again; somebody else has their own twenty.
+    let first = world.get(&ann, "/teams").await.body[0]["namespace"].clone();
+    assert_eq!(
+        delete(&world, &ann, &format!("/teams/{}", first.as_str().unwrap())).await.code,
+        200
+    );
+    assert_eq!(make().await.code, 201);
+    let bob = world.person("bob").await.access;
+    team(&world, &bob).await;
+}
+
+#[tokio::test]
+async fn who_is_suspended_makes_no_team_also_where_that_is_not_known_yet() {
+    let world = World::new().await;
+    let other = world.replica(Duration::ZERO).await;
+    let ann = world.person("ann").await.access;
+    assert_eq!(listed(&other, &ann, "nothing").await, 404, "known there from now on");
+    let suspend = json!({"suspended": true});
+    let done = world.post_as(ADMIN_TOKEN, "/admin/accounts/ann/suspend", suspend).await;
+    assert_eq!(done.code, 200, "{done:?}");
+    for replica in [&other, &world.first] {
+        let made = replica.post_as(&ann, "/teams", json!({"name": "Platform"})).await;
+        assert_eq!(made.code, 401, "{made:?}");
+    }
+    assert_eq!(namespaces(&world).await, 0, "nothing half made is left");
+    let (teams,): (i64,) =
+        sqlx::query_as("SELECT count(*) FROM teams").fetch_one(&world.pool).await.unwrap();
+    assert_eq!(teams, 0);
 }

@@ -1,11 +1,11 @@
 //! Plans, questions, and what the commands that change leave behind.
 
-use devpocket_specs::environment::Power;
+use devpocket_specs::environment::{BoundMachine, Power};
 use devpocket_specs::installation::{self, Installation};
 use devpocket_specs::kind::Kind;
 use devpocket_specs::object::Key;
 
-use crate::world::World;
+use crate::world::{TENANT, World};
 
 #[tokio::test]
 async fn the_plan_names_server_money_and_the_command_that_does_exactly_this() {
@@ -104,6 +104,37 @@ async fn a_pause_has_an_end_and_can_be_ended() {
     world.run(&["resume", "--all"]).await.done();
     let status = world.run(&["status"]).await.done();
     assert!(!status.out.contains("devpocket resume --all"), "{}", status.out);
+}
+
+/// Budget and limits are the operators'. What nobody told is not guessed: neither that there is no budget,
+/// nor that a disk is lost.
+#[tokio::test]
+async fn a_tenant_is_told_nothing_of_a_budget_they_may_not_read_and_the_truth_about_their_disk() {
+    let world = World::new().await;
+    world.declare("web").await;
+    let machine = BoundMachine { name: "m-1".into(), ..BoundMachine::default() };
+    world.stand("web", |status| status.machine = Some(machine.clone())).await;
+    let file = "apiVersion: devpocket.dev/v1alpha1\nkind: Environment\nmetadata: {name: api}\n\
+                spec: {size: vps-20-nvme, region: EU}\n";
+    world.file("api.yaml", file);
+    let tenant = [("DEVPOCKET_TOKEN", TENANT)];
+    let admins = world.run(&["plan", "-f", "api.yaml"]).await.done();
+    assert!(admins.out.contains("; budget 0.00 of 300.00 EUR"), "{}", admins.out);
+    for call in [&["plan", "-f", "api.yaml"][..], &["plan", "-f", "api.yaml", "-o", "markdown"]] {
+        let theirs = world.run_with(call, &tenant).await.done();
+        assert!(theirs.out.contains("Due now 7.50 EUR"), "{}", theirs.out);
+        assert!(!theirs.out.contains("budget") && !theirs.err.contains("budget"), "{theirs:?}");
+    }
+    let asked = world.run_with(&["apply", "-f", "api.yaml"], &tenant).await;
+    assert!(asked.code == 4 && !asked.err.contains("budget"), "{asked:?}");
+    let delete = world.run_with(&["delete", "web"], &tenant).await;
+    assert!(delete.err.contains("The disk is untouched until tomorrow"), "{}", delete.err);
+    assert!(!delete.err.contains("cannot come back"), "{}", delete.err);
+    let unset = |installation: &mut Installation| installation.spec.monthly_budget = None;
+    let key = Key::cluster(Kind::Installation, installation::NAME);
+    world.client.edit(&key, unset).await.unwrap();
+    let admins = world.run(&["plan", "-f", "api.yaml"]).await.done();
+    assert!(admins.out.contains("; no budget is set, so nothing is bought"), "{}", admins.out);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use devpocket::access::seal::Sealer;
-use devpocket::access::{ByRole, Tokens, User};
+use devpocket::access::{ByRole, Role, Tokens, User};
 use devpocket::clock::{RandomIds, SystemClock};
 use devpocket::context::{Context, Contexts};
 use devpocket::server::{AllowedHosts, AppState, Build, Exposure, LocalTls, Server, StoreProbe};
@@ -34,6 +34,8 @@ use tokio_util::sync::CancellationToken;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub const TOKEN: &str = "admin-token-0123456789";
+/// Of an editor in `main` who is nobody else.
+pub const TENANT: &str = "tenant-token-0123456789";
 
 /// A server, and a home for the program.
 pub struct World {
@@ -120,7 +122,7 @@ impl World {
             catalogue: catalogue.clone(),
             sealer: Arc::new(Sealer::new([7; 32])),
             authorizer: Arc::new(ByRole),
-            authenticator: Arc::new(Tokens::single(TOKEN, User::admin("admin")).unwrap()),
+            authenticator: Arc::new(tokens()),
             accounts: None,
             bridge: None,
             lines: None,
@@ -292,6 +294,14 @@ impl Drop for World {
     fn drop(&mut self) {
         self.shutdown.cancel();
     }
+}
+
+fn tokens() -> Tokens {
+    let mut tokens = Tokens::single(TOKEN, User::admin("admin")).unwrap();
+    let roles = Arc::new([("main".to_owned(), Role::Editor)].into());
+    let tenant = User { roles, ..User::configured("ann", &["system:authenticated"]) };
+    tokens.add(TENANT, tenant).unwrap();
+    tokens
 }
 
 /// A namespace without anything in it.

@@ -172,7 +172,7 @@ async fn a_first_contact_with_openssh_its_logs_and_its_reload() {
     // Asked to wait it answers when there is a line, and not before its time without one.
     let wait = Duration::from_secs(1);
     let question = Question { logs: wanted(8), wait, cloud_init: true };
-    let began = std::time::Instant::now();
+    let began = tokio::time::Instant::now();
     let look = bridge.look(&known, &question).await.unwrap();
     assert!(began.elapsed() >= wait && look.logs[0].bytes.is_empty(), "{look:?}");
     assert!(look.cloud_init.is_some());

@@ -167,6 +167,60 @@ async fn a_person_buys_no_more_in_two_namespaces_than_in_one() {
     assert!(by_admin.body["metadata"]["labels"][DECLARED_BY].is_null(), "{by_admin:?}");
 }
 
+/// Posts as somebody.
+async fn posts(world: &World, who: &str, path: &str, body: &Value) -> Answer {
+    answer(world.request(Method::POST, path).bearer_auth(who).json(body)).await
+}
+
+#[tokio::test]
+async fn an_approval_that_is_a_purchase_too_many_for_who_gives_it_is_refused() {
+    let world = shared(json!({"maxPurchasesPerMonth": 2})).await;
+    let [own, team] = PLACES;
+    for name in ["a", "c"] {
+        assert_eq!(declares(&world, ANN, own, name, Value::Null).await.code, 201);
+    }
+    assert_eq!(declares(&world, BOB, team, "b", Value::Null).await.code, 201);
+    let plan = world.get(&format!("{}/b/plan", path(team))).await;
+    let consent = json!({"hash": plan.body["plan"]["hash"]});
+    let approval = format!("{}/b/approval", path(team));
+    let refused = posts(&world, ANN, &approval, &consent).await;
+    assert_eq!((refused.code, code(&refused)), (403, "purchase-limit"), "{refused:?}");
+    let said = "tier starter buys at most 2 machines a month, you have 2 this month";
+    assert_eq!(refused.message(), said);
+    let left = world.get(&format!("{}/b", path(team))).await;
+    assert!(left.body["status"]["approvals"].is_null(), "{left:?}");
+    // Whoever has a purchase left may; so may who declared it, for whom it is not one more.
+    let given = posts(&world, BOB, &approval, &consent).await;
+    assert_eq!(given.code, 200, "{given:?}");
+    let own_plan = world.get(&format!("{}/a/plan", path(own))).await;
+    let consent = json!({"hash": own_plan.body["plan"]["hash"]});
+    let given = posts(&world, ANN, &format!("{}/a/approval", path(own)), &consent).await;
+    assert_eq!(given.code, 200, "{given:?}");
+}
+
+#[tokio::test]
+async fn what_costs_more_than_the_tier_has_is_refused_in_the_write() {
+    let world = limited(json!({"monthlyBudget": {"cents": 600, "currency": "EUR"}})).await;
+    let refused = declare(&world, "big", "vps-20-nvme").await;
+    assert_eq!((refused.code, code(&refused)), (403, "tier-budget"), "{refused:?}");
+    let said =
+        "team-a would cost 7.50 EUR this month, tier starter has 6.00 EUR. It costs 7.50 EUR";
+    assert_eq!(refused.message(), said);
+    let cause = &refused.body["details"]["causes"][0];
+    assert_eq!(
+        cause["message"],
+        "what is bought in a month counts, and a month of each machine \
+                                  there was before"
+    );
+    let plan = format!("{ENVIRONMENTS}/big/plan");
+    let object =
+        json!({"metadata": {"name": "big"}, "spec": {"size": "vps-20-nvme", "region": "EU"}});
+    let planned = world.send(Method::POST, &plan, &object).await;
+    assert_eq!((planned.code, code(&planned)), (403, "tier-budget"), "the plan says so as well");
+    assert!(world.get(ENVIRONMENTS).await.names().is_empty(), "nothing was made");
+    assert_eq!(declare(&world, "small", "vps-10-nvme").await.code, 201);
+}
+
 #[tokio::test]
 async fn who_declares_everywhere_at_once_is_counted_all_the_same() {
     let world = shared(json!({"maxPurchasesPerMonth": 3})).await;

@@ -1,7 +1,9 @@
 //! `up --twin`: the simulator begins on a picture of an account, and nothing in it is touched.
 
 use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::support::{Home, PATIENCE, Up};
 

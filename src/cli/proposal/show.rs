@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Fate, Item, Proposal, release, sum};
 use crate::cli::api::Api;
 use crate::cli::output::{Ink, Sign, Style, count};
-use crate::cli::session::{Session, account_name};
+use crate::cli::session::{Session, account_name, is_shown_in_part};
 use crate::manifest::short_name;
 
 /// Most columns of a step's summary; longer ones push their row aside.
@@ -215,7 +215,8 @@ fn totals(proposal: &Proposal) -> Vec<String> {
 }
 
 pub(super) fn budget(proposal: &Proposal) -> String {
-    let installation = proposal.installation.as_ref();
+    // Of a budget somebody may not read nothing is said.
+    let installation = proposal.installation.as_ref().filter(|found| !is_shown_in_part(found));
     match (installation.map(|i| i.spec.monthly_budget.as_ref()), &proposal.committed) {
         (Some(Some(budget)), Some(committed)) => {
             let committed = committed.to_string();
