@@ -1,5 +1,6 @@
 //! `devpocket up` as a person meets it: the real program, a real Postgres, real sockets.
 
+mod doing;
 mod first_start;
 mod looks;
 mod machine;
