@@ -1,13 +1,12 @@
 //! What a full pass over everything costs when nothing has to be done: CPU time for each
-//! environment, with its machine and its finished operations.
+//! environment, with its machine, its finished operations and a visit to its guest, which answers.
 //!
 //! The controllers run in the in-memory world with virtual time, where nothing but them and the
-//! store takes part; sweeps are kept out of the time measured.
+//! store takes part; sweeps and samples are kept out of the time measured.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use devpocket_controllers::guest::Unobserved;
 use devpocket_controllers::history::Forgotten;
 use devpocket_controllers::install::Unkept;
 use devpocket_controllers::manager::{Deps, Manager, Settings};
@@ -62,6 +61,7 @@ async fn converged(environments: usize) -> World {
     let mut world = World::started(Options {
         budget: Some(100_000_000),
         purchases_per_hour: 1_000,
+        guests: true,
         ..Options::default()
     });
     for index in 0..environments {
@@ -86,7 +86,7 @@ fn controllers(world: &World) -> impl Future<Output = ()> + use<> {
     let deps = Deps {
         store: Arc::new(world.store.clone()),
         cloud: Arc::new(SimCloud::new(contabo, world.clock.clone(), ids.clone(), Arc::default())),
-        guest: Arc::new(Unobserved),
+        guest: Arc::new(world.guests.clone()),
         lines: Arc::new(Unkept),
         history: Arc::new(Forgotten),
         clock: world.clock.clone(),
@@ -96,6 +96,7 @@ fn controllers(world: &World) -> impl Future<Output = ()> + use<> {
     let mut settings = Settings::new("bench");
     settings.sweep_period = NEVER;
     settings.transition_period = NEVER;
+    settings.sample_period = NEVER;
     settings.resync_period = RESYNC;
     Manager::run(deps, settings, CancellationToken::new())
 }

@@ -95,7 +95,7 @@ const PROGRESS: &str = "section progress cat \"$state\"\n";
 
 /// The script and what stands behind its name: the logs, for machines that know it by its name.
 pub(super) fn look(question: &Question) -> (String, String) {
-    let Question { logs, wait, cloud_init } = question;
+    let Question { logs, wait, progress, cloud_init } = question;
     let mut script = format!("MOST={LOG_CHUNK}\nWAIT={}\n{LOOK}", wait.as_secs_f64());
     let mut arguments = String::new();
     let (mut follow, mut read) = (String::new(), String::new());
@@ -116,7 +116,9 @@ pub(super) fn look(question: &Question) -> (String, String) {
     if *cloud_init {
         script.push_str(ASK_CLOUD_INIT);
     }
-    script.push_str(PROGRESS);
+    if *progress {
+        script.push_str(PROGRESS);
+    }
     script.push_str(&read);
     (script, format!("look{arguments}"))
 }

@@ -8,18 +8,22 @@
 //! 4. A new connection that accepts nothing else proves it. Only then does the record say so, and
 //!    the first key is deleted here.
 
-use devpocket_specs::guest::GuestStatus;
+use std::borrow::Cow;
+
+use devpocket_specs::guest::{Contact, GuestStatus};
 use devpocket_specs::install::{CHECK_COMMAND, InstallState, RESUME_COMMAND, read_checks};
 use devpocket_specs::machine::Machine;
 use jiff::Timestamp;
 
 use super::judge::{self, Patience};
-use super::{Guest, GuestError, LogPart, Question, Target};
+use super::{Guest, GuestError, LogPart, Look, Question, Target};
 use crate::install::resumed;
 
 /// How a visit ended.
 #[derive(Debug)]
 pub(super) enum Visit {
+    /// It answered, and nothing else was asked.
+    Same,
     /// This is known now, and this is in the logs.
     Known(GuestStatus, Vec<LogPart>),
     /// This has to be written down before the visit goes on.
@@ -28,9 +32,9 @@ pub(super) enum Visit {
 
 /// What a visit is for, besides looking.
 #[derive(Debug, Default)]
-pub(super) struct Errand {
+pub(super) struct Errand<'a> {
     /// The request to go on with an installation that failed.
-    pub resume: Option<String>,
+    pub resume: Option<&'a str>,
     /// What a look at it is to answer.
     pub question: Question,
 }
@@ -40,23 +44,26 @@ pub(super) struct Errand {
 pub(super) async fn visit(
     port: &dyn Guest,
     target: &Target,
-    guest: GuestStatus,
-    errand: &Errand,
+    guest: &GuestStatus,
+    errand: &Errand<'_>,
     patience: Patience,
     now: impl Fn() -> Timestamp,
 ) -> Result<Visit, GuestError> {
     let Some(known) = guest.host_key.clone() else {
-        return identify(port, target, guest, now()).await;
+        return identify(port, target, guest.clone(), now()).await;
     };
     let target = &Target { known: vec![known], first: false, ..target.clone() };
-    let asked = errand.resume.as_ref().filter(|id| guest.resumed.as_ref() != Some(id));
+    let asked = errand.resume.filter(|id| guest.resumed.as_deref() != Some(id));
     if let Some(id) = asked {
-        let guest = judge::answered(guest, now());
+        let guest = judge::answered(guest.clone(), now());
         return Ok(Visit::Known(resume(port, target, guest, id, now()).await?, Vec::new()));
     }
     let look = port.look(target, &errand.question).await?;
+    if is_at_rest(guest) && look == Look::default() {
+        return Ok(Visit::Same);
+    }
     let now = now();
-    let mut guest = judge::answered(guest, now);
+    let mut guest = judge::answered(guest.clone(), now);
     let install = judge::install(&guest, Some(&look), patience, now);
     let installed = install.state == InstallState::Succeeded;
     guest.install = Some(install);
@@ -138,8 +145,17 @@ async fn check(
     Ok(())
 }
 
+/// It is installed, its tools were asked, and it answered before.
+fn is_at_rest(guest: &GuestStatus) -> bool {
+    let install = guest.install.as_ref();
+    guest.contact == Contact::Answering
+        && guest.checked_at.is_some()
+        && install.is_some_and(|install| install.state == InstallState::Succeeded)
+}
+
 /// What the record said, or a beginning.
-pub(super) fn known(machine: &Machine, now: Timestamp) -> GuestStatus {
+pub(super) fn known(machine: &Machine, now: Timestamp) -> Cow<'_, GuestStatus> {
     let generation = machine.spec.install_generation;
-    judge::current(machine).cloned().unwrap_or_else(|| judge::fresh(generation, now))
+    let fresh = || Cow::Owned(judge::fresh(generation, now));
+    judge::current(machine).map_or_else(fresh, Cow::Borrowed)
 }

@@ -97,13 +97,16 @@ pub struct Wanted {
     pub from: u64,
 }
 
-/// What a look is to answer beside the progress file.
+/// What a look is to answer. One that asks nothing finds out whether the machine answers, and that it
+/// is the right one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Question {
     pub logs: Vec<Wanted>,
     /// While the installer runs: answer once a log has more than is asked for, at the latest after
     /// this long. Zero: answer at once.
     pub wait: Duration,
+    /// Whether to read the progress file.
+    pub progress: bool,
     /// Whether to ask cloud-init as well, unless waiting brought something new: asking costs a
     /// small machine half a second of its time.
     pub cloud_init: bool,
@@ -112,7 +115,7 @@ pub struct Question {
 impl Question {
     /// What cloud-init and the progress file say now.
     pub fn state() -> Question {
-        Question { cloud_init: true, ..Question::default() }
+        Question { progress: true, cloud_init: true, ..Question::default() }
     }
 }
 
@@ -130,7 +133,7 @@ pub struct LogPart {
 pub struct Look {
     /// Exit code and answer of `cloud-init status --format json`, if it was asked.
     pub cloud_init: Option<(i32, Vec<u8>)>,
-    /// The progress file; absent when there is none.
+    /// The progress file; absent when there is none, or nobody asked for it.
     pub progress: Option<Vec<u8>>,
     pub logs: Vec<LogPart>,
 }

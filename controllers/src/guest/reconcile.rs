@@ -2,6 +2,7 @@
 //! here: a guest that cannot be reached is a fact with evidence, for people and for
 //! [`crate::environment`] to judge.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::contact::{self, Errand, Visit};
@@ -64,10 +65,9 @@ impl GuestReconciler {
     }
 
     async fn pass(&self, key: &SharedKey) -> Result<Outcome, ClientError> {
-        let Some(machine) = self.term.mirrors.machines.get_shared(key) else {
+        let Some(mut machine) = self.term.mirrors.machines.get_shared(key) else {
             return Ok(Outcome::Done);
         };
-        let mut machine = Machine::clone(&machine);
         let patience = Patience(self.term.settings.install_timeout);
         for _ in 0..STEPS_MAX {
             let operations = self.term.mirrors.operations_on(&machine.metadata.name);
@@ -78,16 +78,12 @@ impl GuestReconciler {
             let before = contact::known(&machine, self.term.now());
             let mut reading = self.logs.begin(&machine, &before).await;
             let question = question(&before, reading.as_mut());
-            let errand = Errand { resume: machine.spec.resume.clone(), question };
+            let errand = Errand { resume: machine.spec.resume.as_deref(), question };
             let began = self.term.now();
-            let visited = contact::visit(
-                &*self.term.guest,
-                &target,
-                before.clone(),
-                &errand,
-                patience,
-                || self.term.now(),
-            );
+            let visited =
+                contact::visit(&*self.term.guest, &target, &before, &errand, patience, || {
+                    self.term.now()
+                });
             let visited = tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return Ok(Outcome::Done),
@@ -95,6 +91,7 @@ impl GuestReconciler {
             };
             let mut is_followed = false;
             let (after, goes_on) = match visited {
+                Ok(Visit::Same) => return Ok(Outcome::After(self.wait(&before))),
                 Ok(Visit::Known(guest, parts)) => {
                     let now = self.term.now();
                     // A machine that answers at once and has nothing new is not asked at once again.
@@ -104,14 +101,14 @@ impl GuestReconciler {
                     (guest, false)
                 }
                 Ok(Visit::First(guest)) => (guest, true),
-                Err(error) => (self.missed(before, &error, patience), false),
+                Err(error) => (self.missed(before.into_owned(), &error, patience), false),
             };
             let wait = match is_followed && is_installing(&after) {
                 true => FOLLOW_PAUSE,
                 false => self.wait(&after),
             };
             if machine.status.guest.as_ref() != Some(&after) {
-                machine = self.write(machine, after).await?;
+                machine = Arc::new(self.write(Machine::clone(&machine), after).await?);
             }
             if !goes_on {
                 return Ok(Outcome::After(wait));
@@ -184,7 +181,7 @@ fn question(guest: &GuestStatus, reading: Option<&mut Reading>) -> Question {
         false => Duration::ZERO,
     };
     let logs = reading.map(Reading::wanted).unwrap_or_default();
-    Question { logs, wait, cloud_init: !installed }
+    Question { logs, wait, progress: !installed, cloud_init: !installed }
 }
 
 /// Whether the installation has succeeded with this look.

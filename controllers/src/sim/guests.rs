@@ -15,7 +15,7 @@ use devpocket_specs::sample::Reading;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::contabo::{Contabo, Status};
+use super::contabo::{Contabo, Instance, Status};
 use crate::clock::Clock;
 use crate::guest::{
     FirstKey, Guest, GuestError, LOG_CHUNK, LogPart, Look, Output, Question, Target,
@@ -68,6 +68,8 @@ struct State {
     /// By instance and how often it was installed.
     systems: BTreeMap<(i64, u32), System>,
     days: BTreeMap<i64, Day>,
+    /// Which instance was found at an address last.
+    places: BTreeMap<String, i64>,
     /// Answers given to sign-ins: none of a machine that is another one.
     signed_in: u64,
 }
@@ -75,6 +77,8 @@ struct State {
 struct System {
     /// When its installation began, or would have but for what held it up.
     since: Timestamp,
+    /// The host key its user-data brought.
+    first: Option<String>,
     own: Option<String>,
     certified: bool,
     failed: Option<(usize, &'static str)>,
@@ -112,7 +116,9 @@ impl SimGuests {
     /// Connects: the machine runs, proves who it is, and lets us in, in this order.
     async fn connect(&self, target: &Target) -> Result<Place, GuestError> {
         self.clock.sleep(ROUND_TRIP).await;
-        let (place, first) = self.running(&target.address)?;
+        let place = self.running(&target.address)?;
+        let is_new = !self.lock().systems.contains_key(&place);
+        let first = if is_new { self.first(place.0) } else { None };
         let mut state = self.lock();
         let day = state.days.get(&place.0).cloned().unwrap_or_default();
         if day == Day::NeverOpens {
@@ -121,6 +127,7 @@ impl SimGuests {
         let now = self.clock.now();
         let system = state.systems.entry(place).or_insert_with(|| System {
             since: now,
+            first,
             own: None,
             certified: false,
             failed: None,
@@ -129,7 +136,7 @@ impl SimGuests {
         let presented = match (&day, &system.own) {
             (Day::Other, _) => key("other", &place.0.to_string()),
             (_, Some(own)) if system.certified => own.clone(),
-            _ => first.unwrap_or_else(|| key("image", &place.0.to_string())),
+            _ => system.first.clone().unwrap_or_else(|| key("image", &place.0.to_string())),
         };
         let mut known = target.known.clone();
         let named = (target.machine.clone(), target.generation);
@@ -152,20 +159,30 @@ impl SimGuests {
         }
     }
 
-    /// The instance at an address, if it runs what was installed, and the host key in its user-data.
-    fn running(&self, address: &str) -> Result<(Place, Option<String>), GuestError> {
+    /// The instance at an address, if it runs what was installed.
+    fn running(&self, address: &str) -> Result<Place, GuestError> {
         let contabo = self.contabo.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = contabo.instances().find(|instance| {
+        let is_there = |instance: &&Instance| {
             let hardware = instance.facts.hardware.as_ref();
             instance.exists() && hardware.is_some_and(|hardware| hardware.v4 == address)
-        });
+        };
+        let last = self.lock().places.get(address).copied();
+        let last = last.and_then(|id| contabo.instance(id)).filter(is_there);
+        let found = last.or_else(|| contabo.instances().find(is_there));
         let nobody = || GuestError::NotYet(format!("no route to {address}"));
         let instance = found.ok_or_else(nobody)?;
+        if last.is_none() {
+            self.lock().places.insert(address.to_owned(), instance.instance_id);
+        }
         if instance.facts.status != Status::Running || instance.guest.installed.is_none() {
             return Err(GuestError::NotYet("connection refused".into()));
         }
-        let first = instance.guest.user_data.as_deref().and_then(host_key);
-        Ok(((instance.instance_id, instance.guest.generation), first))
+        Ok((instance.instance_id, instance.guest.generation))
+    }
+
+    fn first(&self, id: i64) -> Option<String> {
+        let contabo = self.contabo.lock().unwrap_or_else(PoisonError::into_inner);
+        contabo.instance(id)?.guest.user_data.as_deref().and_then(host_key)
     }
 
     /// Whether the answer arrives; the work is done either way.
@@ -279,6 +296,9 @@ impl System {
 impl System {
     /// The answer now, and whether the installer is through.
     fn look(&mut self, day: &Day, now: Timestamp, question: &Question) -> (Look, bool) {
+        if *question == Question::default() {
+            return (Look::default(), true);
+        }
         let (progress, done) = self.progress(day, now);
         let status = if done { "done" } else { "running" };
         let cloud_init = json!({"status": status, "extended_status": status, "errors": []});
@@ -294,7 +314,7 @@ impl System {
         let look = Look {
             logs: parts.collect(),
             cloud_init: question.cloud_init.then(|| (0, cloud_init.to_string().into_bytes())),
-            progress: Some(progress.to_string().into_bytes()),
+            progress: question.progress.then(|| progress.to_string().into_bytes()),
         };
         (look, done)
     }
