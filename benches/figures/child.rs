@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use super::{memory, model, watch};
+use super::{machines, memory, model, watch};
 
 /// Begins the arguments of a child.
 const MARK: &str = "--child";
@@ -14,6 +14,8 @@ pub enum Task {
     Watchers { url: String, count: usize, after: u64 },
     /// Holds what a replica holds, and tells how much memory that takes.
     Replica { database: String },
+    /// Serves machines that install themselves.
+    Machines,
     /// Serves a simulated account of so many machines.
     Simulator { instances: usize },
 }
@@ -33,6 +35,7 @@ impl Task {
                 let instances = instances.parse().expect("a number of instances");
                 Some(Task::Simulator { instances })
             }
+            [mark, name] if mark == MARK && name == "machines" => Some(Task::Machines),
             _ => None,
         }
     }
@@ -42,12 +45,14 @@ impl Task {
             Task::Watchers { url, count, after } => watch::watch(&url, count, after),
             Task::Replica { database } => memory::replica(&database),
             Task::Simulator { instances } => model::serve(instances),
+            Task::Machines => machines::serve(),
         }
     }
 
     fn arguments(&self) -> Vec<String> {
         let mut arguments = vec![MARK.to_owned()];
         match self {
+            Task::Machines => arguments.push("machines".to_owned()),
             Task::Watchers { url, count, after } => {
                 arguments.extend(["watchers".to_owned(), url.clone()]);
                 arguments.extend([count.to_string(), after.to_string()]);

@@ -1,66 +1,102 @@
-//! Lines of machines that install themselves: taken, masked, kept in a real Postgres and told to
-//! readers. The way to the machines (SSH) is not in it.
+//! Lines of machines that install themselves: from the moment a machine prints one, over SSH, taken,
+//! masked and kept in a real Postgres, to somebody who reads along in this process.
 
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use async_trait::async_trait;
+use devpocket::access::seal::Sealer;
+use devpocket::bridge::{Authority, Bridge, Dialer};
 use devpocket::lines::InstallLines;
-use devpocket_controllers::guest::LogPart;
+use devpocket_controllers::guest::{FOLLOW, FOLLOW_PAUSE, Guest as _, Question, Target};
 use devpocket_controllers::install::{Journal, Lines as _};
-use devpocket_specs::install::{INSTALL_LOG_PATH, Mask};
+use devpocket_specs::install::{Mask, read_progress};
+use futures::StreamExt as _;
 use jiff::Timestamp;
+use tokio::net::TcpStream;
 use uuid::Uuid;
 
+use super::child::Task;
+use super::cpu;
+use super::machines::{self, EVERY};
 use super::postgres::{Server, runtime};
-use super::stats::{millis, percentile};
+use super::stats::{self, percentile};
 use super::table::{Row, Scale};
-use super::{cpu, stats};
 
-/// Time between two lines of one machine.
-const EVERY: Duration = Duration::from_secs(5);
 /// Machines whose lines somebody reads as they come.
 const WATCHED: usize = 20;
+/// First connections that are made at once.
+const HANDSHAKES: usize = 16;
+
+/// All machines are one port here.
+struct Port(u16);
+
+#[async_trait]
+impl Dialer for Port {
+    async fn dial(&self, _address: &str) -> std::io::Result<TcpStream> {
+        TcpStream::connect(("127.0.0.1", self.0)).await
+    }
+}
 
 pub fn measure(scale: Scale) -> Vec<Row> {
-    let (guests, length) = scale.pick((20, Duration::from_secs(2)), (500, Duration::from_secs(60)));
+    let (guests, length) = scale.pick((20, EVERY), (500, EVERY * 12));
     runtime().block_on(async {
+        let mut child = Task::Machines.spawn();
+        let port = child.line().parse().expect("a port");
+        let key = child.line();
         let server = Server::start().await;
         let store = server.store("lines").await;
         let lines = InstallLines::new(store.pool().clone());
+        let authority = Authority::open(store.clone(), Arc::new(Sealer::new([7; 32]))).await;
+        let bridge = Bridge::new(authority.expect("keys of its own"), Arc::new(Port(port)));
+        let targets: Vec<Target> = (0..guests).map(|n| machines::target(n, &key)).collect();
+
+        let memory = cpu::anonymous_bytes(std::process::id());
+        futures::stream::iter(&targets)
+            .for_each_concurrent(HANDSHAKES, |target| async {
+                bridge.look(target, &Question::default()).await.expect("it answers");
+            })
+            .await;
         let told = Arc::new(Mutex::new(Vec::new()));
-        let before = (cpu::own_seconds(), cpu::anonymous_bytes(std::process::id()));
-        let began = Instant::now();
         let readers: Vec<_> = (0..guests.min(WATCHED))
-            .map(|n| tokio::spawn(read(lines.clone(), environment(n), began, told.clone())))
+            .map(|n| tokio::spawn(read(lines.clone(), environment(n), told.clone())))
             .collect();
-        let machines: Vec<_> = (0..guests)
-            .map(|n| {
-                let first = EVERY.mul_f64(n as f64 / guests as f64);
-                tokio::spawn(print(lines.clone(), environment(n), began, first, length))
+        let (busy, began) = (cpu::own_seconds(), Instant::now());
+        let followed: Vec<_> = targets
+            .into_iter()
+            .enumerate()
+            .map(|(n, target)| {
+                let (bridge, lines) = (bridge.clone(), lines.clone());
+                tokio::spawn(follow(bridge, target, lines, environment(n), began + length))
             })
             .collect();
-        for machine in machines {
-            machine.await.expect("a machine prints to its end");
+        tokio::time::sleep_until((began + length).into()).await;
+        let busy = (cpu::own_seconds() - busy) / began.elapsed().as_secs_f64();
+        let grown = cpu::anonymous_bytes(std::process::id()).saturating_sub(memory);
+        let mut taken = 0;
+        for machine in followed {
+            taken += machine.await.expect("a machine is followed to its end");
         }
-        let busy = cpu::own_seconds() - before.0;
-        let grown = cpu::anonymous_bytes(std::process::id()).saturating_sub(before.1);
+        let due = length.as_secs() / EVERY.as_secs() * guests as u64;
+        assert!(taken + guests as u64 >= due, "{taken} of {due} lines were taken");
         readers.iter().for_each(tokio::task::JoinHandle::abort);
         let told = told.lock().map(|told| told.clone()).unwrap_or_default();
         assert!(!told.is_empty(), "nobody was told anything");
         store.close().await;
         server.stop().await;
+        child.finish();
         vec![
             Row::new(
-                format!("{guests} installing guests at 0.2 lines/s, without SSH"),
+                format!("{guests} installing guests at 0.2 lines/s, over SSH"),
                 format!(
                     "{:.1} % of a core, {:.0} KiB each",
-                    busy / began.elapsed().as_secs_f64() * 100.0,
+                    busy * 100.0,
                     grown as f64 / 1024.0 / guests as f64
                 ),
                 "<= 10 %, <= 128 KiB",
             ),
             Row::new(
-                "a line, from our process having it to a reader",
+                "a line, from the machine printing it to a reader",
                 format!(
                     "p50 {:.1} ms, p99 {:.1} ms",
                     stats::median(&told),
@@ -76,42 +112,42 @@ fn environment(n: usize) -> Uuid {
     Uuid::from_u128(n as u128 + 1)
 }
 
-/// One machine: its log grows by a line now and then, and is taken as a visit takes it.
-async fn print(lines: InstallLines, of: Uuid, began: Instant, first: Duration, length: Duration) {
+/// Follows one machine as its visits do; how many lines were taken.
+async fn follow(
+    bridge: Bridge,
+    target: Target,
+    lines: InstallLines,
+    of: Uuid,
+    end: Instant,
+) -> u64 {
     let (mut journal, mask) = (Journal::default(), Mask::default());
-    let mut file = Vec::new();
-    let mut due = first;
-    while due < length {
-        tokio::time::sleep_until((began + due).into()).await;
-        let said = format!(
-            "{} Setting up package-{} (1.2.3-4) ...\n",
-            millis(began.elapsed()),
-            due.as_secs()
-        );
-        file.extend_from_slice(said.as_bytes());
+    let mut taken = 0;
+    while Instant::now() < end {
         let mut after = journal.clone();
-        let wanted = after.wanted("m-1/1");
-        let from = wanted.iter().find(|w| w.path == INSTALL_LOG_PATH).map_or(0, |w| w.from);
-        let bytes = file[usize::try_from(from).unwrap_or(0)..].to_vec();
-        let part = LogPart { path: INSTALL_LOG_PATH.to_owned(), from, bytes };
-        let (new, _) = after.take(&[part], &mask, Timestamp::UNIX_EPOCH, "packages", 30);
-        assert_eq!(new.len(), 1, "each line is taken once");
+        let logs = after.wanted("m-1/1");
+        let question = Question { logs, wait: FOLLOW, progress: true, cloud_init: true };
+        let look = bridge.look(&target, &question).await.expect("the machine answers");
+        let progress = read_progress(&look.progress.expect("it is asked for")).expect("progress");
+        let (new, _) =
+            after.take(&look.logs, &mask, Timestamp::now(), &progress.step, progress.percent);
+        taken += new.len() as u64;
         after.version += 1;
         let kept = lines.append(of, &journal, &after, new).await.expect("the database answers");
         assert!(kept, "nobody else writes");
         journal = after;
-        due += EVERY;
+        tokio::time::sleep(FOLLOW_PAUSE).await;
     }
+    taken
 }
 
 /// One reader; what it read says when it was printed.
-async fn read(lines: InstallLines, of: Uuid, began: Instant, told: Arc<Mutex<Vec<f64>>>) {
+async fn read(lines: InstallLines, of: Uuid, told: Arc<Mutex<Vec<f64>>>) {
     let mut follower = lines.follow(of, 0);
     loop {
         for line in follower.page().await.expect("the database answers") {
-            let printed = line.text.split(' ').next().and_then(|ms| ms.parse::<f64>().ok());
+            let printed = line.text.split(' ').next().and_then(|word| word.parse::<i64>().ok());
             if let (Some(printed), Ok(mut told)) = (printed, told.lock()) {
-                told.push(millis(began.elapsed()) - printed);
+                told.push((Timestamp::now().as_microsecond() - printed) as f64 / 1000.0);
             }
         }
         follower.heard().await;

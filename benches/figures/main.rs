@@ -18,6 +18,7 @@ mod latency;
 mod lines;
 mod list;
 mod login;
+mod machines;
 mod memory;
 mod model;
 mod objects;

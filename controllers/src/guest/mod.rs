@@ -19,7 +19,7 @@ use async_trait::async_trait;
 use devpocket_specs::sample::Reading;
 
 pub use judge::is_only_guest;
-pub use reconcile::GuestReconciler;
+pub use reconcile::{FOLLOW, FOLLOW_PAUSE, GuestReconciler};
 pub(crate) use reconcile::{VISITS, identity};
 pub(crate) use sampler::Sampler;
 

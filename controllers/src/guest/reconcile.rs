@@ -27,12 +27,12 @@ const CONFLICT_WAIT: Duration = Duration::from_millis(50);
 /// itself is visited all the while.
 pub(crate) const VISITS: usize = 1024;
 /// How long a look waits for the installer to print something.
-const FOLLOW: Duration = Duration::from_secs(10);
+pub const FOLLOW: Duration = Duration::from_secs(10);
 /// A look that took this long has waited.
 const FOLLOW_LEAST: SignedDuration = SignedDuration::from_secs(2);
 /// Between two looks at an installer that prints: what comes together is taken together, and a line
 /// is still with its reader in 300 ms.
-const FOLLOW_PAUSE: Duration = Duration::from_millis(120);
+pub const FOLLOW_PAUSE: Duration = Duration::from_millis(120);
 /// Visits in a row that write something down and go on; the first contact has two of them.
 const STEPS_MAX: usize = 4;
 

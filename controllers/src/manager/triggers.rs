@@ -15,6 +15,7 @@ use devpocket_specs::object::{Key, Resource, SharedKey};
 use devpocket_specs::operation::Operation;
 
 use super::mirrors::{Mirrors, machine_key};
+use super::settings::GUEST_REST_PERIOD;
 use crate::environment::world::template_name;
 use crate::guest::is_only_guest;
 use crate::operation::token;
@@ -233,7 +234,8 @@ pub fn everything(mirrors: &Mirrors, queues: &Queues) {
     for machine in mirrors.machines.list() {
         let key = SharedKey::new(machine.key());
         if machine.spec.claim.is_some() {
-            queues.guests.add(key.clone(), Priority::Low);
+            // Visits come of themselves; this is for one that was forgotten, and brings none forward.
+            queues.guests.add_after(key.clone(), Priority::Low, GUEST_REST_PERIOD);
         }
         queues.machines.add(key, Priority::Low);
     }
