@@ -92,7 +92,8 @@ impl Log {
                 text.1.extend_from_slice(line.as_bytes());
                 text.0 += 1;
             }
-            if text.1.len() > from || Instant::now() >= limit {
+            // The byte before what is wanted is wanted too, and is nothing new.
+            if text.1.len() > from + usize::from(from > 0) || Instant::now() >= limit {
                 return text.1[from.min(text.1.len())..].to_vec();
             }
             tokio::time::sleep_until(due.min(limit).into()).await;

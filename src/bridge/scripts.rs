@@ -99,9 +99,9 @@ pub(super) fn look(question: &Question) -> (String, String) {
     let mut script = format!("MOST={LOG_CHUNK}\nWAIT={}\n{LOOK}", wait.as_secs_f64());
     let mut arguments = String::new();
     let (mut follow, mut read) = (String::new(), String::new());
-    for Wanted { path, from } in logs {
+    for Wanted { path, from, seen } in logs {
         if let Some(quoted) = shell_quote(path) {
-            follow.push_str(&format!("more {quoted} {from} & "));
+            follow.push_str(&format!("more {quoted} {seen} & "));
             read.push_str(&format!("log {quoted} {from}\n"));
             arguments.push_str(&format!(" {path}:{from}"));
         }

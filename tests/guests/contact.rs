@@ -148,9 +148,10 @@ async fn a_look_brings_progress_cloud_init_and_each_line_of_a_log_once() {
     let mut log = Vec::new();
     let asked = async {
         loop {
-            let wanted = Wanted { path: path.into(), from: log.len() as u64 };
+            let wanted =
+                Wanted { path: path.into(), from: log.len() as u64, seen: log.len() as u64 };
             let question =
-                Question { logs: vec![wanted], wait: Duration::from_secs(5), cloud_init: true };
+                Question { logs: vec![wanted], wait: Duration::from_secs(5), ..Question::state() };
             let look = it.bridge.look(&target, &question).await.unwrap();
             let part = look.logs.iter().find(|part| part.path == path).unwrap();
             assert_eq!(part.from, log.len() as u64);
@@ -176,7 +177,7 @@ async fn a_look_brings_progress_cloud_init_and_each_line_of_a_log_once() {
     assert!(log == whole, "in pieces it is {} bytes, whole {}", log.len(), whole.len());
     // A log that was cut short begins anew.
     it.bridge.exec(&target, &format!("echo new >{path}"), b"").await.unwrap();
-    let wanted = Wanted { path: path.into(), from: log.len() as u64 };
+    let wanted = Wanted { path: path.into(), from: log.len() as u64, seen: 0 };
     let question = Question { logs: vec![wanted], ..Question::default() };
     let look = it.bridge.look(&target, &question).await.unwrap();
     assert_eq!((look.logs[0].from, look.logs[0].bytes.as_slice()), (0, &b"new\n"[..]));

@@ -24,9 +24,13 @@ pub(super) struct Logs {
 
 #[derive(Clone)]
 struct Known {
+    /// The installation it is about.
+    of: String,
     journal: Journal,
     /// There was more than one answer holds.
     more: bool,
+    /// How long each log was, by its path.
+    ends: BTreeMap<String, u64>,
 }
 
 /// A visit that reads logs.
@@ -36,12 +40,19 @@ pub(super) struct Reading {
     of: String,
     before: Journal,
     after: Journal,
+    ends: BTreeMap<String, u64>,
 }
 
 impl Reading {
     /// What is to be read.
     pub fn wanted(&mut self) -> Vec<Wanted> {
-        self.after.wanted(&self.of)
+        let mut wanted = self.after.wanted(&self.of);
+        for wanted in &mut wanted {
+            // A line that is not finished was seen and not taken.
+            let end = self.ends.get(&wanted.path).copied().unwrap_or_default();
+            wanted.seen = wanted.seen.max(end);
+        }
+        wanted
     }
 }
 
@@ -71,18 +82,19 @@ impl Logs {
             self.know(environment, None);
             return None;
         }
-        let journal = match known {
-            Some(known) => known.journal,
+        let of = format!("{}/{}", machine.metadata.name, machine.spec.install_generation);
+        let (journal, ends) = match known {
+            Some(known) if known.of == of => (known.journal, known.ends),
+            Some(known) => (known.journal, BTreeMap::new()),
             None => match self.lines.journal(environment).await {
-                Ok(journal) => journal,
+                Ok(journal) => (journal, BTreeMap::new()),
                 Err(error) => {
                     tracing::warn!("{error}");
                     return None;
                 }
             },
         };
-        let of = format!("{}/{}", machine.metadata.name, machine.spec.install_generation);
-        Some(Reading { environment, of, before: journal.clone(), after: journal })
+        Some(Reading { environment, of, before: journal.clone(), after: journal, ends })
     }
 
     /// Keeps what was read.
@@ -93,15 +105,18 @@ impl Logs {
         install: Option<&InstallStatus>,
         now: Timestamp,
     ) {
-        let Some(Reading { environment, before, mut after, .. }) = reading else { return };
+        let Some(Reading { environment, of, before, mut after, mut ends }) = reading else {
+            return;
+        };
+        ends.extend(parts.iter().map(|part| (part.path.clone(), part.end())));
         let (step, percent) = install.map_or(("", 0), |i| (i.step.as_str(), i.percent));
         let (lines, more) = after.take(parts, &Mask::default(), now, step, percent);
         if after.logs == before.logs {
-            return self.know(environment, Some(Known { journal: before, more }));
+            return self.know(environment, Some(Known { of, journal: before, more, ends }));
         }
         after.version += 1;
         match self.lines.append(environment, &before, &after, lines).await {
-            Ok(true) => self.know(environment, Some(Known { journal: after, more })),
+            Ok(true) => self.know(environment, Some(Known { of, journal: after, more, ends })),
             Ok(false) => self.know(environment, None),
             Err(error) => {
                 tracing::warn!("{error}");

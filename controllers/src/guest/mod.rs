@@ -90,11 +90,16 @@ pub struct Output {
     pub stderr: Vec<u8>,
 }
 
-/// What of a log a look wants: its path, and from which byte on.
+/// What of a log a look wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
     pub path: String,
+    /// From which byte on it is wanted.
     pub from: u64,
+    /// So many bytes of the log were seen already: a look that waits waits for more than these.
+    /// What is wanted again of them is the end of the last line, by which a log that was replaced is
+    /// known, and the line that is not finished.
+    pub seen: u64,
 }
 
 /// What a look is to answer. One that asks nothing finds out whether the machine answers, and that it
@@ -102,7 +107,7 @@ pub struct Wanted {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Question {
     pub logs: Vec<Wanted>,
-    /// While the installer runs: answer once a log has more than is asked for, at the latest after
+    /// While the installer runs: answer once a log has more than was seen of it, at the latest after
     /// this long. Zero: answer at once.
     pub wait: Duration,
     /// Whether to read the progress file.
@@ -126,6 +131,21 @@ pub struct LogPart {
     /// Offset of the first byte: 0 again when the log became shorter than what was asked for.
     pub from: u64,
     pub bytes: Vec<u8>,
+}
+
+impl LogPart {
+    /// How long the log is, as far as this says.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.from + self.bytes.len() as u64
+    }
+
+    /// Whether it holds what its asker had not seen.
+    #[must_use]
+    pub fn is_news(&self, wanted: &[Wanted]) -> bool {
+        let asked = wanted.iter().find(|wanted| wanted.path == self.path);
+        asked.is_some_and(|wanted| self.end() != wanted.seen && !self.bytes.is_empty())
+    }
 }
 
 /// One look at a guest: as it came, for `specs` to read.

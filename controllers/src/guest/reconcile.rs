@@ -78,6 +78,7 @@ impl GuestReconciler {
             let before = contact::known(&machine, self.term.now());
             let mut reading = self.logs.begin(&machine, &before).await;
             let question = question(&before, reading.as_mut());
+            let wanted = question.logs.clone();
             let errand = Errand { resume: machine.spec.resume.as_deref(), question };
             let began = self.term.now();
             let visited =
@@ -95,7 +96,7 @@ impl GuestReconciler {
                 Ok(Visit::Known(guest, parts)) => {
                     let now = self.term.now();
                     // A machine that answers at once and has nothing new is not asked at once again.
-                    is_followed = parts.iter().any(|part| !part.bytes.is_empty())
+                    is_followed = parts.iter().any(|part| part.is_news(&wanted))
                         || now.duration_since(began) >= FOLLOW_LEAST;
                     self.logs.end(reading, &parts, guest.install.as_ref(), now).await;
                     (guest, false)

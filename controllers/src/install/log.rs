@@ -95,7 +95,7 @@ impl Journal {
         let wanted = SOURCES.map(|(source, path)| {
             let place = self.logs.entry(source.to_owned()).or_default();
             place.belongs_to(of);
-            Wanted { path: path.to_owned(), from: place.from() }
+            Wanted { path: path.to_owned(), from: place.from(), seen: place.position }
         });
         wanted.to_vec()
     }
