@@ -130,8 +130,8 @@ async fn follow(
         let progress = read_progress(&look.progress.expect("it is asked for")).expect("progress");
         let (new, _) =
             after.take(&look.logs, &mask, Timestamp::now(), &progress.step, progress.percent);
-        tokio::time::sleep(FOLLOW_PAUSE).await;
         if after.logs == journal.logs {
+            tokio::time::sleep(FOLLOW_PAUSE).await;
             continue;
         }
         taken += new.len() as u64;
@@ -139,6 +139,7 @@ async fn follow(
         let kept = lines.append(of, &journal, &after, new).await.expect("the database answers");
         assert!(kept, "nobody else writes");
         journal = after;
+        tokio::time::sleep(FOLLOW_PAUSE).await;
     }
     taken
 }
