@@ -91,11 +91,12 @@ impl Logs {
         reading: Option<Reading>,
         parts: &[LogPart],
         install: Option<&InstallStatus>,
+        mask: &Mask,
         now: Timestamp,
     ) {
         let Some(Reading { environment, before, mut after, .. }) = reading else { return };
         let (step, percent) = install.map_or(("", 0), |i| (i.step.as_str(), i.percent));
-        let (lines, more) = after.take(parts, &Mask::default(), now, step, percent);
+        let (lines, more) = after.take(parts, mask, now, step, percent);
         if after.logs == before.logs {
             return self.know(environment, Some(Known { journal: before, more }));
         }
