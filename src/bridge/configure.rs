@@ -162,7 +162,7 @@ impl Script {
     }
 
     fn whole(&self) -> String {
-        format!("{}{CONFIGURE}{}exit \"$code\"\n", self.values, self.parts)
+        format!("{}{CONFIGURE}{}sync\nexit \"$code\"\n", self.values, self.parts)
     }
 }
 

@@ -4,12 +4,13 @@
 use devpocket_specs::condition::ConditionStatus;
 use devpocket_specs::environment::Phase;
 use devpocket_specs::guest::Configured;
-use devpocket_specs::plan::{RiskClass, Step};
+use devpocket_specs::plan::{RiskClass, StandstillKind, Step};
 
 use super::bound::Bound;
 use super::consent::Implied;
 use super::draft::{Draft, Pending};
 use super::report::Says;
+use crate::guard::{codes, hold};
 
 /// What the step is called in plans.
 const CALL: &str = "configure";
@@ -34,6 +35,13 @@ pub(super) fn judge(draft: &mut Draft<'_, '_>, bound: &Bound<'_>, is_ready: bool
             Says::new(ConditionStatus::Unknown, "NotReached", text)
         }
     };
+    let fault = current.and_then(|known| known.fault.as_ref()).filter(|_| is_ready);
+    if let Some(fault) = fault.filter(|fault| fault.reason == codes::reason(codes::SECRET_MISSING))
+    {
+        // Only a person can bring it.
+        let text = fault.message.clone();
+        draft.hold(hold(StandstillKind::Waiting, codes::SECRET_MISSING, text));
+    }
     let ready = draft.report.ready.as_ref().map(|ready| ready.status);
     if is_ready && ready == Some(ConditionStatus::True) && says.status != ConditionStatus::True {
         draft.report.not_ready(Phase::Configuring, says.reason.clone(), says.message.clone());

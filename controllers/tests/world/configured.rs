@@ -153,6 +153,8 @@ async fn a_secret_that_is_missing_is_named_and_heals_by_itself() {
     );
     let environment = world.environment("web").unwrap();
     assert_eq!(environment.status.phase, Phase::Configuring);
+    let waits = condition::is_true(&environment.status.conditions, conditions::WAITING);
+    assert!(waits, "a person has to do something");
     assert!(!world.is_ready("web"));
     for word in ["\"db\"", "spec.env[0]", "Create it"] {
         assert!(environment.status.message.contains(word), "{}", environment.status.message);
