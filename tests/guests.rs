@@ -1,5 +1,7 @@
 //! The simulator's machines over SSH: real OpenSSH as the client, and what must not be possible.
 
+#[path = "guests/configured.rs"]
+mod configured;
 #[path = "guests/contact.rs"]
 mod contact;
 #[path = "guests/harm.rs"]

@@ -7,9 +7,12 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use devpocket_controllers::clock::Clock as _;
-use devpocket_controllers::guest::FirstKey;
+use devpocket_controllers::guest::{FirstKey, Sealed};
 use devpocket_controllers::store::StoreError;
+use devpocket_specs::secret::SEALED_PREFIX;
 use russh::keys::ssh_key::certificate::{Builder, CertType};
 use russh::keys::ssh_key::private::Ed25519Keypair;
 use russh::keys::ssh_key::{self, LineEnding};
@@ -44,6 +47,8 @@ pub enum AuthorityError {
     Seal(#[from] SealError),
     #[error("no random bytes: {0}")]
     Random(#[from] getrandom::Error),
+    #[error("{0} is neither sealed nor base64")]
+    Text(String),
     #[error("a key or certificate: {0}")]
     Key(#[from] ssh_key::Error),
 }
@@ -65,6 +70,17 @@ impl Authority {
         let user = kept(&store, &sealer, USER_CA).await?;
         let host = kept(&store, &sealer, HOST_CA).await?;
         Ok(Authority { store, sealer, user, host })
+    }
+
+    /// A value as it is, whichever way the store holds it.
+    pub(super) fn opened(&self, value: &Sealed) -> Result<Vec<u8>, AuthorityError> {
+        let Sealed { namespace, name, key, text } = value;
+        let place = Place { namespace, name, key };
+        match text.starts_with(SEALED_PREFIX) {
+            true => Ok(self.sealer.open(place, text)?),
+            // As a Secret that never went through the API has it.
+            false => STANDARD.decode(text).map_err(|_| AuthorityError::Text(place.to_string())),
+        }
     }
 
     /// What machines trust, in one line.

@@ -7,21 +7,24 @@ use russh::ChannelMsg;
 
 use super::client::{Connection, lost};
 
-/// How long a command may take.
-const COMMAND_LIMIT: Duration = Duration::from_secs(60);
+/// How long a command may take that only looks or writes.
+pub(super) const COMMAND_LIMIT: Duration = Duration::from_secs(60);
 /// Bytes kept of what a command prints, and of what it complains. More ends it.
 const STDOUT_MAX: usize = 1024 * 1024;
 const STDERR_MAX: usize = 16 * 1024;
+
+/// How long one may take that may install a package: a shell.
+pub(super) const PACKAGE_LIMIT: Duration = Duration::from_secs(300);
 
 /// Runs it with this input.
 pub(super) async fn run(
     connection: &Connection,
     command: &str,
     input: &[u8],
+    limit: Duration,
 ) -> Result<Output, GuestError> {
-    let ran = tokio::time::timeout(COMMAND_LIMIT, finish(connection, command, input)).await;
-    let took_too_long =
-        || GuestError::Broken(format!("a command did not end within {COMMAND_LIMIT:?}"));
+    let ran = tokio::time::timeout(limit, finish(connection, command, input)).await;
+    let took_too_long = || GuestError::Broken(format!("a command did not end within {limit:?}"));
     ran.map_err(|_| took_too_long())?
 }
 

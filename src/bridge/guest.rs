@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use devpocket_controllers::guest::{
-    FirstKey, Guest, GuestError, LogPart, Look, Output, Question, Target,
+    Configuration, FirstKey, Guest, GuestError, LogPart, Look, Output, Question, Sealed, Target,
 };
+use devpocket_specs::install::Mask;
 use devpocket_specs::sample::{Reading, read_reading};
 use russh::keys::PublicKey;
 use tokio::sync::Semaphore;
@@ -16,6 +18,7 @@ use uuid::Uuid;
 
 use super::authority::{Authority, AuthorityError};
 use super::client::{Connection, SignIn};
+use super::configure::{self, Sent};
 use super::dialer::Dialer;
 use super::{exec, scripts, sections};
 
@@ -113,8 +116,18 @@ impl Bridge {
         command: &str,
         input: &[u8],
     ) -> Result<Output, GuestError> {
+        self.run_within(exec::COMMAND_LIMIT, target, command, input).await
+    }
+
+    async fn run_within(
+        &self,
+        limit: Duration,
+        target: &Target,
+        command: &str,
+        input: &[u8],
+    ) -> Result<Output, GuestError> {
         let connection = self.controllers(target).await?;
-        let ran = exec::run(&connection, command, input).await;
+        let ran = exec::run(&connection, command, input, limit).await;
         if ran.is_err() {
             self.drop_kept(&target.machine);
         }
@@ -213,6 +226,22 @@ impl Guest for Bridge {
         read_reading(&printed).map_err(|fault| GuestError::Broken(format!("its counters: {fault}")))
     }
 
+    async fn configure(&self, target: &Target, wanted: &Configuration) -> Result<(), GuestError> {
+        let Sent { script, mask } = configure::sent(&self.shared.authority, wanted).await?;
+        let command = scripts::own_command("configure");
+        let limit = exec::PACKAGE_LIMIT;
+        let output = self.run_within(limit, target, &command, script.as_bytes()).await?;
+        succeeded("configure", output).map(drop).map_err(|error| match error {
+            // A program may repeat what it was given.
+            GuestError::Broken(why) => GuestError::Broken(mask.text(&why)),
+            other => other,
+        })
+    }
+
+    async fn mask(&self, values: &[Sealed]) -> Result<Mask, GuestError> {
+        configure::mask(&self.shared.authority, values.iter())
+    }
+
     async fn exec(
         &self,
         target: &Target,
@@ -231,7 +260,7 @@ impl Guest for Bridge {
     ) -> Result<(), GuestError> {
         let script = scripts::copy(path, mode, &STANDARD.encode(bytes))
             .ok_or_else(|| GuestError::Broken("a path with a NUL".into()))?;
-        let output = self.run(target, "/bin/sh -s -- devpocket-copy", script.as_bytes()).await?;
+        let output = self.run(target, &scripts::own_command("copy"), script.as_bytes()).await?;
         succeeded("copy", output).map(drop)
     }
 }

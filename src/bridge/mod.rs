@@ -13,6 +13,7 @@
 
 mod authority;
 mod client;
+mod configure;
 mod dialer;
 mod exec;
 mod guest;

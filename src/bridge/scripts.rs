@@ -12,6 +12,11 @@ pub(super) fn command(name: &str) -> String {
     format!("sudo -n /bin/sh -s -- devpocket-{name}")
 }
 
+/// The same without becoming root.
+pub(super) fn own_command(name: &str) -> String {
+    format!("/bin/sh -s -- devpocket-{name}")
+}
+
 /// The machine makes a key of its own if it has none, and prints the public half.
 pub(super) const OWN_KEY: &str = r#"set -eu
 umask 077

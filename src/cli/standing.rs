@@ -70,7 +70,9 @@ impl Standing {
             Some((word @ "unknown", _)) if !ready => Standing { word, sign: Sign::Unknown, ..base },
             Some((word @ "held", _)) if !ready => Standing { word, sign: Sign::Waits, ..base },
             _ if ready => Standing { sign: Sign::Done, at_rest: true, percent: 100, ..base },
-            _ if status.phase == Phase::Error => Standing { sign: Sign::Failed, ..base },
+            _ if status.phase == Phase::Error || is_refused(environment) => {
+                Standing { sign: Sign::Failed, ..base }
+            }
             _ => base,
         }
     }
@@ -105,6 +107,7 @@ fn step(environment: &Environment) -> String {
             Some(install) if !install.step.is_empty() => &install.step,
             _ => "the system",
         },
+        Phase::Configuring if not_configured(environment).is_some() => "user and variables",
         Phase::Configuring => "first start",
         _ => "",
     };
@@ -139,6 +142,7 @@ fn stage(environment: &Environment) -> (&'static str, u8) {
         Phase::Creating => ("ordering", 10),
         Phase::Provisioning => ("ordered", ORDERED),
         Phase::Installing => ("installing", installed(environment)),
+        Phase::Configuring if not_configured(environment).is_some() => ("configuring", 95),
         Phase::Configuring => ("installing", CONFIGURING),
         Phase::Running if is_ready(environment) => ("ready", 100),
         Phase::Running => ("running", 90),
@@ -164,6 +168,20 @@ pub fn is_ready(environment: &Environment) -> bool {
 pub fn wanted(environment: &Environment) -> Power {
     let effective = environment.status.effective_power.as_ref();
     effective.map_or(environment.spec.power, |effective| effective.power)
+}
+
+/// The condition of user and variables, while they are not on the machine as declared.
+fn not_configured(environment: &Environment) -> Option<&Condition> {
+    let all = &environment.status.conditions;
+    let configured = condition::find(all, conditions::GUEST_CONFIGURED);
+    configured.filter(|condition| condition.status == ConditionStatus::False)
+}
+
+/// Whether the machine has something against them: tried again, but nobody should only wait for it.
+fn is_refused(environment: &Environment) -> bool {
+    let refused = |condition: &Condition| condition.reason == "NotConfigured";
+    environment.status.phase == Phase::Configuring
+        && not_configured(environment).is_some_and(refused)
 }
 
 /// Which of the five it is, if it stands still.
@@ -204,5 +222,28 @@ mod tests {
         assert_eq!(bare("env/api is paused until 14:00", Some("paused")), "until 14:00");
         assert_eq!(bare("env/apiary waits: x", None), "env/apiary waits: x");
         assert_eq!(bare("something else", Some("held")), "something else");
+    }
+
+    #[test]
+    fn what_a_machine_has_against_its_configuration_is_no_spinner() {
+        let metadata = devpocket_specs::metadata::ObjectMeta::named("main", "api");
+        let (spec, status) = Default::default();
+        let mut environment = Environment { metadata, spec, status };
+        environment.status.phase = Phase::Configuring;
+        let standing = Standing::of(&environment);
+        assert_eq!((standing.word, standing.step.as_str()), ("installing", "first start"));
+        for (reason, sign) in [("Configuring", Sign::UnderWay), ("NotConfigured", Sign::Failed)] {
+            environment.status.conditions = vec![Condition {
+                r#type: conditions::GUEST_CONFIGURED.into(),
+                status: ConditionStatus::False,
+                reason: reason.into(),
+                message: String::new(),
+                last_transition_time: Timestamp::UNIX_EPOCH,
+                observed_generation: None,
+            }];
+            let standing = Standing::of(&environment);
+            assert_eq!((standing.word, standing.sign), ("configuring", sign), "{reason}");
+            assert_eq!(standing.step, "user and variables");
+        }
     }
 }

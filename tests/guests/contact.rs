@@ -51,7 +51,7 @@ async fn user_data(bridge: &Bridge) -> String {
 }
 
 impl Bridged {
-    async fn new(sandbox: &str) -> Bridged {
+    pub async fn new(sandbox: &str) -> Bridged {
         let database = TestDatabase::new().await;
         let (authority, store) = authority(&database).await;
         // The control plane is known once the simulator runs, which needs the user-data.
@@ -65,7 +65,7 @@ impl Bridged {
         Bridged { world, bridge, store, _database: database }
     }
 
-    async fn target(&self, known: &[&str]) -> Target {
+    pub async fn target(&self, known: &[&str]) -> Target {
         let guest = self.world.until("an address", |_| true).await;
         Target {
             machine: MACHINE.into(),
@@ -92,7 +92,7 @@ impl Bridged {
     }
 
     /// A whole first contact; the key by which it is known from then on.
-    async fn identified(&self) -> String {
+    pub async fn identified(&self) -> String {
         let key = self.own_key().await;
         self.bridge.certify(&self.target(&[]).await, &key).await.unwrap();
         self.bridge.forget_first_key(MACHINE, 1).await.unwrap();
@@ -102,7 +102,7 @@ impl Bridged {
 
 const PAUSE: Duration = Duration::from_millis(50);
 
-fn ready() -> bool {
+pub fn ready() -> bool {
     ["ssh-keygen", "bwrap"].into_iter().all(has)
 }
 

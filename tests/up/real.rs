@@ -37,10 +37,46 @@ spec:
   checks:
   - {tool: git, run: [git, --version]}
 ---
+apiVersion: v1
+kind: Secret
+metadata: {name: login}
+stringData: {password: "it's $HOME", token: "a `b` $c 'd'"}
+---
 apiVersion: devpocket.dev/v1alpha1
 kind: Environment
 metadata: {name: real}
-spec: {size: vps-10-nvme, region: EU, template: small}
+spec:
+  size: vps-10-nvme
+  region: EU
+  template: small
+  user:
+    directSsh: true
+    keys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGdvb2Rnb29kZ29vZGdvb2Rnb29kZ29vZGdvb2Rnb29k ann]
+    passwordSecret: {name: login, key: password}
+  env:
+  - {name: TOKEN, valueFrom: {secretKeyRef: {name: login, key: token}}}
+"#;
+
+/// The same environment with another shell and variable, and without the key and the password.
+const CHANGED: &str = r#"
+apiVersion: devpocket.dev/v1alpha1
+kind: Environment
+metadata: {name: real}
+spec:
+  size: vps-10-nvme
+  region: EU
+  template: small
+  user: {shell: /bin/dash}
+  env:
+  - {name: OTHER, value: plain}
+"#;
+
+/// What the machine has of user and variables, each on a line.
+const SEEN: &str = r#"getent passwd dev | cut -d: -f7
+sudo grep ^dev: /etc/shadow | cut -d: -f2 | cut -c1-3
+grep -c "devpocket$" ~/.ssh/authorized_keys
+stat -c "%U %a" /etc/devpocket/variables
+bash -lc "echo \"\$TOKEN|\$OTHER\""
 "#;
 
 /// The root file system, if machines can boot from it here. A program that is missing is a fault
@@ -100,7 +136,7 @@ async fn a_real_machine_is_bought_installs_itself_through_a_power_cut_and_is_use
     until(&up, "it is ready", |up| {
         Box::pin(async {
             let conditions = up.environment("real").await.status.conditions;
-            condition::is_true(&conditions, conditions::GUEST_READY)
+            condition::is_true(&conditions, conditions::READY)
         })
     })
     .await;
@@ -112,6 +148,20 @@ async fn a_real_machine_is_bought_installs_itself_through_a_power_cut_and_is_use
                    wc -l </var/lib/begun";
     let (done, said) = up.shell(&format!("{PROGRAM} exec real -- sh -c '{command}'"));
     assert!(done && said.starts_with("debian 13\nrunning\ndev\n2\n"), "{said}");
+    let seen = || up.shell(&format!("{PROGRAM} exec real -- sh -c '{SEEN}'")).1;
+    assert_eq!(seen(), "/bin/bash\n$6$\n1\ndev 600\na `b` $c 'd'|\n");
+    std::fs::write(at("changed.yaml"), CHANGED).unwrap();
+    let (done, said) = up.shell(&format!("{PROGRAM} apply -f {} --yes", at("changed.yaml")));
+    assert!(done, "{said}");
+    until(&up, "it is as declared again", |up| {
+        Box::pin(async {
+            let environment = up.environment("real").await;
+            let current = environment.status.observed_generation == environment.metadata.generation;
+            current && condition::is_true(&environment.status.conditions, conditions::READY)
+        })
+    })
+    .await;
+    assert_eq!(seen(), "/bin/dash\n!\n0\ndev 600\n|plain\n");
     let bought = up.control().ledger().await.unwrap().entries;
     assert_eq!(bought.len(), 1, "{bought:?}");
     up.interrupt();

@@ -30,6 +30,9 @@ pub(super) fn transitions(
             events.push(EventDraft::warning(now.reason.clone(), now.message.clone()));
         }
     }
+    if let Some(now) = not_configured(before, next) {
+        events.push(EventDraft::warning("GuestNotConfigured", now.message.clone()));
+    }
     if let Some(now) = turned(before, next, conditions::PAUSED) {
         events.push(EventDraft::normal("Paused", now.message.clone()));
     }
@@ -39,6 +42,14 @@ pub(super) fn transitions(
         events.push(EventDraft::normal("Ready", now.message.clone()));
     }
     events
+}
+
+/// What the machine has against its configuration, if that is new. A missing Secret is something
+/// that is waited for, and told as that.
+fn not_configured<'a>(before: &[Condition], next: &'a EnvironmentStatus) -> Option<&'a Condition> {
+    let refused = |c: &&Condition| c.reason == "NotConfigured";
+    let was = find(before, conditions::GUEST_CONFIGURED).filter(refused).is_some();
+    find(&next.conditions, conditions::GUEST_CONFIGURED).filter(refused).filter(|_| !was)
 }
 
 /// The condition, if it is true now and was not so, or for another reason, before.

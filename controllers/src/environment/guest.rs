@@ -6,6 +6,7 @@ use devpocket_specs::guest::{Contact, GuestStatus};
 use devpocket_specs::install::{InstallState, InstallStatus};
 
 use super::bound::Bound;
+use super::configuration;
 use super::draft::Draft;
 use super::observed::Observed;
 use super::report::Says;
@@ -23,14 +24,15 @@ pub(super) fn judge(draft: &mut Draft<'_, '_>, bound: &Bound<'_>) {
     if !runs {
         let text = "the machine does not run; its operating system was not asked";
         draft.report.guest = Some(Says::new(ConditionStatus::Unknown, "NotRunning", text));
-        return;
+        return configuration::judge(draft, bound, false);
     }
     let generation = bound.machine.spec.install_generation;
     let guest = bound.machine.status.guest.as_ref();
     let Some(guest) = guest.filter(|guest| guest.generation == generation) else {
         // Or it would be ready for the moment until the first visit.
         let text = "the machine runs; its operating system was not asked yet";
-        return say(draft, Phase::Installing, Says::no("WaitingForSsh", text));
+        say(draft, Phase::Installing, Says::no("WaitingForSsh", text));
+        return configuration::judge(draft, bound, false);
     };
     let mut install = guest.install.clone();
     if let Some(install) = &mut install
@@ -49,7 +51,9 @@ pub(super) fn judge(draft: &mut Draft<'_, '_>, bound: &Bound<'_>) {
         draft.status.to_mut().install = install;
     }
     let (phase, says) = verdict(guest);
+    let is_ready = says.status == ConditionStatus::True;
     say(draft, phase, says);
+    configuration::judge(draft, bound, is_ready);
 }
 
 /// How long it usually takes. Asked for while it is under way, and left as it was afterwards: what

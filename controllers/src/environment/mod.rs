@@ -34,6 +34,7 @@ mod acquire;
 mod binding;
 mod bound;
 mod brakes;
+mod configuration;
 mod consent;
 mod decision;
 mod display_name;

@@ -56,6 +56,8 @@ pub(super) struct Report {
     pub lost: Option<Says>,
     /// What is known of its operating system; absent: nobody looked.
     pub guest: Option<Says>,
+    /// Whether it is configured as declared; absent: nobody looked.
+    pub configured: Option<Says>,
     /// Another machine than the one ordered.
     pub other: Option<Says>,
 }
@@ -104,6 +106,9 @@ pub(super) fn write(
     put(world, status, conditions::MACHINE_BOUND, bound);
     let guest = report.guest.clone().unwrap_or_else(not_looked_at);
     put(world, status, conditions::GUEST_READY, guest);
+    if let Some(configured) = &report.configured {
+        put(world, status, conditions::GUEST_CONFIGURED, configured.clone());
+    }
     for (name, kind) in [
         (conditions::PAUSED, StandstillKind::Paused),
         (conditions::HELD, StandstillKind::Held),

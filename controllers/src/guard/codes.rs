@@ -55,6 +55,8 @@ pub const UNKNOWN_IMAGE: &str = "unknown-image";
 pub const UNKNOWN_TEMPLATE: &str = "unknown-template";
 /// The user-data cannot be made.
 pub const NOT_RENDERED: &str = "not-rendered";
+/// A Secret that the environment names is not there, or lacks the key.
+pub const SECRET_MISSING: &str = "secret-missing";
 /// Two machines claim to belong to one environment.
 pub const MACHINE_AMBIGUOUS: &str = "machine-ambiguous";
 /// The machine to be taken back is not there any more.

@@ -64,6 +64,7 @@ pub(super) fn fresh(generation: i64, now: Timestamp) -> GuestStatus {
         missing_tools: Vec::new(),
         resumed: None,
         checked_at: None,
+        configured: None,
     }
 }
 

@@ -103,6 +103,7 @@ impl Logs {
         reading: Option<Reading>,
         parts: &[LogPart],
         install: Option<&InstallStatus>,
+        mask: &Mask,
         now: Timestamp,
     ) {
         let Some(Reading { environment, of, before, mut after, mut ends }) = reading else {
@@ -110,7 +111,7 @@ impl Logs {
         };
         ends.extend(parts.iter().map(|part| (part.path.clone(), part.end())));
         let (step, percent) = install.map_or(("", 0), |i| (i.step.as_str(), i.percent));
-        let (lines, more) = after.take(parts, &Mask::default(), now, step, percent);
+        let (lines, more) = after.take(parts, mask, now, step, percent);
         if after.logs == before.logs {
             return self.know(environment, Some(Known { of, journal: before, more, ends }));
         }

@@ -7,6 +7,8 @@
 //! - Every call ends in bounded time, with bounded memory whatever the machine sends.
 //! - A failure to reach a machine says nothing about its disk.
 
+mod configuration;
+mod configure;
 mod contact;
 mod judge;
 mod logs;
@@ -16,8 +18,11 @@ mod sampler;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use devpocket_specs::install::Mask;
 use devpocket_specs::sample::Reading;
 
+pub(crate) use configuration::needs;
+pub use configuration::{Configuration, Password, Sealed, Value};
 pub use judge::is_only_guest;
 pub use reconcile::{FOLLOW, FOLLOW_PAUSE, GuestReconciler};
 pub(crate) use reconcile::{VISITS, identity};
@@ -186,6 +191,14 @@ pub trait Guest: Send + Sync + 'static {
     /// Its counters at this moment. Cheap for the machine; nothing on it changes.
     async fn sample(&self, target: &Target) -> Result<Reading, GuestError>;
 
+    /// Makes the guest be like this; may be repeated. Each part is applied as far as it goes,
+    /// whatever becomes of the others. [`GuestError::Broken`] says what the machine has against it,
+    /// [`GuestError::Own`] that a value cannot be read; neither holds one.
+    async fn configure(&self, target: &Target, wanted: &Configuration) -> Result<(), GuestError>;
+
+    /// Masks these values.
+    async fn mask(&self, values: &[Sealed]) -> Result<Mask, GuestError>;
+
     /// Runs a command as `dev`, with this input.
     async fn exec(
         &self,
@@ -241,6 +254,14 @@ impl Guest for Unobserved {
     }
 
     async fn sample(&self, _: &Target) -> Result<Reading, GuestError> {
+        Unobserved::error()
+    }
+
+    async fn configure(&self, _: &Target, _: &Configuration) -> Result<(), GuestError> {
+        Unobserved::error()
+    }
+
+    async fn mask(&self, _: &[Sealed]) -> Result<Mask, GuestError> {
         Unobserved::error()
     }
 

@@ -5,16 +5,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::configuration;
+use super::configure;
 use super::contact::{self, Errand, Visit};
 use super::judge::{self, Patience};
 use super::logs::{Logs, Reading};
-use super::{GuestError, Question};
+use super::{GuestError, LogPart, Question, Target};
 use crate::client::ClientError;
 use crate::install::record;
 use crate::manager::term::Term;
 use crate::runtime::{Involved, Outcome, Reconciler, Severity};
 use devpocket_specs::guest::{Contact, GuestStatus};
-use devpocket_specs::install::InstallState;
+use devpocket_specs::install::{InstallState, Mask};
 use devpocket_specs::machine::Machine;
 use devpocket_specs::object::SharedKey;
 use devpocket_specs::operation::Operation;
@@ -42,6 +44,13 @@ pub struct GuestReconciler {
     /// A visit may be broken off at any time: everything it does may be repeated.
     stop: CancellationToken,
     logs: Logs,
+}
+
+/// What a visit brought.
+struct Seen {
+    guest: GuestStatus,
+    parts: Vec<LogPart>,
+    reading: Option<Reading>,
 }
 
 impl Reconciler for GuestReconciler {
@@ -92,14 +101,26 @@ impl GuestReconciler {
             };
             let mut is_followed = false;
             let (after, goes_on) = match visited {
-                Ok(Visit::Same) => return Ok(Outcome::After(self.wait(&before))),
-                Ok(Visit::Known(guest, parts)) => {
+                Ok(Visit::Same) if self.is_configured(&machine, &before).await => {
+                    return Ok(Outcome::After(self.wait(&before)));
+                }
+                Ok(visited @ (Visit::Same | Visit::Known(..))) => {
+                    let (guest, parts) = match visited {
+                        Visit::Known(guest, parts) => (guest, parts),
+                        _ => (before.into_owned(), Vec::new()),
+                    };
                     let now = self.term.now();
                     // A machine that answers at once and has nothing new is not asked at once again.
                     is_followed = parts.iter().any(|part| part.is_news(&wanted))
                         || now.duration_since(began) >= FOLLOW_LEAST;
-                    self.logs.end(reading, &parts, guest.install.as_ref(), now).await;
-                    (guest, false)
+                    let seen = Seen { guest, parts, reading };
+                    let known = tokio::select! {
+                        biased;
+                        () = self.stop.cancelled() => return Ok(Outcome::Done),
+                        known = self.known(&machine, &target, seen) => known,
+                    };
+                    let missed = |(guest, error)| self.missed(guest, &error, patience);
+                    (known.unwrap_or_else(missed), false)
                 }
                 Ok(Visit::First(guest)) => (guest, true),
                 Err(error) => (self.missed(before.into_owned(), &error, patience), false),
@@ -116,6 +137,45 @@ impl GuestReconciler {
             }
         }
         Ok(Outcome::After(CONFLICT_WAIT))
+    }
+
+    /// Whether nothing is to be done about what is declared for it.
+    async fn is_configured(&self, machine: &Machine, guest: &GuestStatus) -> bool {
+        let declared = configure::declared(&self.term, machine, guest).await;
+        declared.is_none_or(|declared| declared.is_done(guest))
+    }
+
+    /// Keeps what was seen, and makes the guest be as declared. Lines are kept without the values
+    /// the guest is given: where those cannot be told, the lines are read again with the next visit.
+    async fn known(
+        &self,
+        machine: &Machine,
+        target: &Target,
+        Seen { mut guest, parts, reading }: Seen,
+    ) -> Result<GuestStatus, (GuestStatus, GuestError)> {
+        let declared = configure::declared(&self.term, machine, &guest).await;
+        let mask = match &declared {
+            Some(declared) => declared.mask(&self.term).await,
+            None => Ok(Mask::default()),
+        };
+        match mask {
+            Ok(mask) => {
+                if let Some(install) = &mut guest.install {
+                    install.mask(&mask);
+                }
+                let install = guest.install.as_ref();
+                self.logs.end(reading, &parts, install, &mask, self.term.now()).await;
+            }
+            Err(error) => tracing::warn!("the lines of a guest are not kept: {error}"),
+        }
+        match declared {
+            Some(declared) => {
+                let before = guest.clone();
+                let applied = declared.apply(&self.term, target, guest).await;
+                applied.map_err(|error| (before, error))
+            }
+            None => Ok(guest),
+        }
     }
 
     /// A machine that does not answer may also be too late with its installation.
@@ -226,7 +286,8 @@ fn news(old: Option<&GuestStatus>, new: &GuestStatus) -> Option<(Severity, &'sta
         let message = error.map_or_else(String::new, |error| error.message.clone());
         return Some((Severity::Warning, "InstallFailed", message));
     }
-    None
+    let configured = before.and_then(|before| before.configured.as_ref());
+    configuration::news(configured, new.configured.as_ref())
 }
 
 /// The sentence about a machine that is another one.

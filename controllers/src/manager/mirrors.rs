@@ -9,6 +9,7 @@ use devpocket_specs::machine::Machine;
 use devpocket_specs::namespace::Namespace;
 use devpocket_specs::object::{Key, Resource};
 use devpocket_specs::operation::{EnvironmentRef, Operation};
+use devpocket_specs::secret::Secret;
 use devpocket_specs::template::Template;
 use devpocket_specs::tier::Tier;
 use futures::future::{join, join4};
@@ -27,6 +28,8 @@ pub struct Mirrors {
     pub templates: Reflector<Template>,
     pub namespaces: Reflector<Namespace>,
     pub tiers: Reflector<Tier>,
+    /// Their values are sealed; only the guest port can open them.
+    pub secrets: Reflector<Secret>,
 }
 
 impl Mirrors {
@@ -42,6 +45,7 @@ impl Mirrors {
             templates: Reflector::new(store.clone(), clock.clone(), seed(ids)),
             namespaces: Reflector::new(store.clone(), clock.clone(), seed(ids)),
             tiers: Reflector::new(store.clone(), clock.clone(), seed(ids)),
+            secrets: Reflector::new(store.clone(), clock.clone(), seed(ids)),
         }
     }
 
@@ -50,7 +54,8 @@ impl Mirrors {
         let own = join(self.environments.run(), self.machines.run());
         let rest = join(self.operations.run(), self.installations.run());
         let limits = join(self.namespaces.run(), self.tiers.run());
-        join4(own, rest, limits, self.templates.run()).await;
+        let software = join(self.templates.run(), self.secrets.run());
+        join4(own, rest, limits, software).await;
     }
 
     /// Completes once every kind has been listed.
@@ -58,7 +63,8 @@ impl Mirrors {
         let own = join(self.environments.ready(), self.machines.ready());
         let rest = join(self.operations.ready(), self.installations.ready());
         let limits = join(self.namespaces.ready(), self.tiers.ready());
-        join4(own, rest, limits, self.templates.ready()).await;
+        let software = join(self.templates.ready(), self.secrets.ready());
+        join4(own, rest, limits, software).await;
     }
 
     /// Completes once every kind has reached the revision. The kinds are followed one by one: a
@@ -68,7 +74,8 @@ impl Mirrors {
         let own = join(self.environments.reached(revision), self.machines.reached(revision));
         let rest = join(self.operations.reached(revision), self.installations.reached(revision));
         let limits = join(self.namespaces.reached(revision), self.tiers.reached(revision));
-        join4(own, rest, limits, self.templates.reached(revision)).await;
+        let software = join(self.templates.reached(revision), self.secrets.reached(revision));
+        join4(own, rest, limits, software).await;
     }
 
     /// Whether every kind has reached the revision.
@@ -81,6 +88,7 @@ impl Mirrors {
             && reached(self.templates.revision())
             && reached(self.namespaces.revision())
             && reached(self.tiers.revision())
+            && reached(self.secrets.revision())
     }
 
     /// The one Installation, once there is one.

@@ -17,7 +17,7 @@ use devpocket_specs::operation::Operation;
 use super::mirrors::{Mirrors, machine_key};
 use super::settings::GUEST_REST_PERIOD;
 use crate::environment::world::template_name;
-use crate::guest::is_only_guest;
+use crate::guest::{is_only_guest, needs};
 use crate::operation::token;
 use crate::runtime::{Change, Outcome, Priority, Workqueue};
 
@@ -48,6 +48,13 @@ pub fn subscribe(mirrors: &Mirrors, queues: &Queues) {
     mirrors.environments.on_change(move |change| {
         if let Some(environment) = change.object().filter(|_| !change.is_status_only()) {
             to.environments.add(environment.key().into(), change.priority());
+        }
+        configured_anew(&to, change);
+    });
+    let to = queues.triggers.clone();
+    mirrors.secrets.on_change(move |change| {
+        if let Some(secret) = change.object() {
+            to.add(Trigger::Record(secret.key().into()), change.priority());
         }
     });
     let to = queues.clone();
@@ -84,6 +91,19 @@ pub fn subscribe(mirrors: &Mirrors, queues: &Queues) {
             to.add(Trigger::Record(template.key().into()), Priority::Low);
         }
     });
+}
+
+/// What is declared of user and variables is applied by whoever visits the machine.
+fn configured_anew(queues: &Queues, change: &Change<Environment>) {
+    let (Some(old), Some(new)) = (&change.old, &change.new) else { return };
+    let (before, after) = (&old.spec, &new.spec);
+    let same = before.user == after.user
+        && before.env == after.env
+        && before.parameters == after.parameters
+        && before.paused == after.paused;
+    if let Some(bound) = new.status.machine.as_ref().filter(|_| !same) {
+        queues.guests.add(machine_key(&bound.name).into(), change.priority());
+    }
 }
 
 fn machine_changed(queues: &Queues, change: &Change<Machine>) {
@@ -156,6 +176,17 @@ fn record(mirrors: &Mirrors, queues: &Queues, key: &Key, priority: Priority) {
             for environment in mirrors.environments.list() {
                 if template_name(&environment).is_some_and(|(name, _)| name == key.name) {
                     queues.environments.add(environment.key().into(), priority);
+                }
+            }
+        }
+        Kind::Secret => {
+            for environment in mirrors.environments.list() {
+                let namespace = &environment.metadata.namespace;
+                if *namespace == key.namespace
+                    && needs(&environment, &key.name)
+                    && let Some(bound) = &environment.status.machine
+                {
+                    queues.guests.add(machine_key(&bound.name).into(), priority);
                 }
             }
         }

@@ -4,13 +4,14 @@
 
 mod counters;
 mod keys;
+mod system;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use devpocket_specs::install::{INSTALL_LOG_PATH, PROGRESS_VERSION};
+use devpocket_specs::install::Mask;
 use devpocket_specs::sample::Reading;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -18,20 +19,16 @@ use serde_json::{Value, json};
 use super::contabo::{Contabo, Instance, Status};
 use crate::clock::Clock;
 use crate::guest::{
-    FirstKey, Guest, GuestError, LOG_CHUNK, LogPart, Look, Output, Question, Target,
+    Configuration, FirstKey, Guest, GuestError, Look, Output, Question, Sealed, Target,
 };
 use keys::{first_public, host_key, key};
+pub use system::STEPS;
+use system::System;
 
 /// From a call to its answer.
 const ROUND_TRIP: Duration = Duration::from_millis(80);
 /// How often a machine that is asked to wait looks at its own log.
 const GLANCE: Duration = Duration::from_secs(1);
-/// Steps of every installation: name, percent when it begins, seconds it takes.
-pub const STEPS: [(&str, u8, i64); 4] =
-    [("clock", 2, 10), ("packages", 8, 90), ("docker", 40, 120), ("node", 80, 60)];
-/// The installation's own word for what it installs.
-const PLAN: &str = "simulated";
-
 /// What is wrong with a machine that Contabo calls running.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Day {
@@ -51,6 +48,8 @@ pub enum Day {
     Fails { step: String, code: &'static str },
     /// A step never ends.
     Hangs { step: String },
+    /// Another shell than it has cannot be set.
+    TakesNoShell,
 }
 
 /// All of them. Clones share them.
@@ -72,18 +71,6 @@ struct State {
     places: BTreeMap<String, i64>,
     /// Answers given to sign-ins: none of a machine that is another one.
     signed_in: u64,
-}
-
-struct System {
-    /// When its installation began, or would have but for what held it up.
-    since: Timestamp,
-    /// The host key its user-data brought.
-    first: Option<String>,
-    own: Option<String>,
-    certified: bool,
-    failed: Option<(usize, &'static str)>,
-    /// Which boot its counters are of, and since when.
-    booted: Option<(u32, Timestamp)>,
 }
 
 /// A machine that proved who it is and let us in.
@@ -109,6 +96,13 @@ impl SimGuests {
         self.lock().signed_in
     }
 
+    /// What the newest system of this instance was made like.
+    pub fn configured(&self, instance: i64) -> Option<Configuration> {
+        let state = self.lock();
+        let newest = state.systems.range((instance, 0)..=(instance, u32::MAX)).next_back();
+        newest.and_then(|(_, system)| system.configured.clone())
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -125,14 +119,7 @@ impl SimGuests {
             return Err(GuestError::NotYet("connection refused".into()));
         }
         let now = self.clock.now();
-        let system = state.systems.entry(place).or_insert_with(|| System {
-            since: now,
-            first,
-            own: None,
-            certified: false,
-            failed: None,
-            booted: None,
-        });
+        let system = state.systems.entry(place).or_insert_with(|| System::new(now, first));
         let presented = match (&day, &system.own) {
             (Day::Other, _) => key("other", &place.0.to_string()),
             (_, Some(own)) if system.certified => own.clone(),
@@ -222,104 +209,6 @@ impl SimGuests {
     }
 }
 
-impl System {
-    /// The step it is in, and how many are done before; all of them once it is through.
-    fn at(&self, now: Timestamp) -> usize {
-        let mut left = now.duration_since(self.since).as_secs();
-        for (index, (_, _, seconds)) in STEPS.iter().enumerate() {
-            if left < *seconds {
-                return index;
-            }
-            left -= seconds;
-        }
-        STEPS.len()
-    }
-
-    /// Holds the clock of the installation at the beginning of a step.
-    fn hold(&mut self, step: usize, now: Timestamp) {
-        let before: i64 = STEPS[..step].iter().map(|(_, _, seconds)| seconds).sum();
-        self.since = now - Duration::from_secs(before.unsigned_abs());
-    }
-
-    /// The progress file, as the installer writes it, and whether cloud-init is done.
-    fn progress(&mut self, day: &Day, now: Timestamp) -> (Value, bool) {
-        let place = |step: &str| STEPS.iter().position(|(name, _, _)| *name == step);
-        let mut at = self.at(now);
-        match day {
-            Day::Hangs { step } => {
-                if let Some(hangs) = place(step).filter(|hangs| at >= *hangs) {
-                    self.hold(hangs, now);
-                    at = hangs;
-                }
-            }
-            Day::Fails { step, code } => {
-                if let Some(fails) = place(step).filter(|fails| at > *fails) {
-                    self.failed.get_or_insert((fails, code));
-                }
-            }
-            _ => {}
-        }
-        let done: Vec<Value> = STEPS[..self.failed.map_or(at, |(step, _)| step)]
-            .iter()
-            .map(|(name, _, seconds)| json!({"name": name, "seconds": seconds}))
-            .collect();
-        let base = |state: &str, step: &str, index: usize, percent: u8| {
-            json!({
-                "version": PROGRESS_VERSION, "plan": PLAN, "state": state, "step": step,
-                "index": index, "steps": STEPS.len(), "attempt": 1, "percent": percent, "boots": 1,
-                "done": done, "warnings": [], "error": null, "lines": [format!("{step} ...")],
-            })
-        };
-        if let Some((step, code)) = self.failed {
-            let (name, percent, _) = STEPS[step];
-            let mut told = base("failed", name, step + 1, percent);
-            told["error"] = json!({
-                "step": name, "code": code, "exit": 100,
-                "message": format!("{name} failed with exit code 100"),
-            });
-            return (told, true);
-        }
-        match STEPS.get(at) {
-            Some((name, percent, _)) => (base("running", name, at + 1, *percent), false),
-            None => (base("done", "done", STEPS.len(), 100), true),
-        }
-    }
-
-    /// The installer's log so far.
-    fn log(&self, now: Timestamp) -> String {
-        let until = self.failed.map_or(self.at(now), |(step, _)| step);
-        let begun = STEPS.iter().take(until + 1);
-        begun.map(|(name, _, _)| format!("devpocket: {name}\n")).collect()
-    }
-}
-
-impl System {
-    /// The answer now, and whether the installer is through.
-    fn look(&mut self, day: &Day, now: Timestamp, question: &Question) -> (Look, bool) {
-        if *question == Question::default() {
-            return (Look::default(), true);
-        }
-        let (progress, done) = self.progress(day, now);
-        let status = if done { "done" } else { "running" };
-        let cloud_init = json!({"status": status, "extended_status": status, "errors": []});
-        let log = self.log(now);
-        let wanted = question.logs.iter().filter(|wanted| wanted.path == INSTALL_LOG_PATH);
-        let parts = wanted.map(|wanted| {
-            let from = usize::try_from(wanted.from).ok().filter(|from| *from <= log.len());
-            let from = from.unwrap_or(0);
-            let end = log.len().min(from + LOG_CHUNK);
-            let bytes = log.as_bytes()[from..end].to_vec();
-            LogPart { path: wanted.path.clone(), from: from as u64, bytes }
-        });
-        let look = Look {
-            logs: parts.collect(),
-            cloud_init: question.cloud_init.then(|| (0, cloud_init.to_string().into_bytes())),
-            progress: question.progress.then(|| progress.to_string().into_bytes()),
-        };
-        (look, done)
-    }
-}
-
 #[async_trait]
 impl Guest for SimGuests {
     async fn authority(&self) -> Result<Option<String>, GuestError> {
@@ -368,6 +257,25 @@ impl Guest for SimGuests {
 
     async fn sample(&self, target: &Target) -> Result<Reading, GuestError> {
         self.counters(target).await
+    }
+
+    async fn configure(&self, target: &Target, wanted: &Configuration) -> Result<(), GuestError> {
+        let wanted = wanted.clone();
+        self.on(target, move |system, day, now| match day {
+            Day::TakesNoShell if wanted.shell.is_some() => {
+                system.configure(Configuration { shell: None, ..wanted }, now);
+                Err(GuestError::Broken("there is no package of that name".into()))
+            }
+            _ => {
+                system.configure(wanted, now);
+                Ok(())
+            }
+        })
+        .await?
+    }
+
+    async fn mask(&self, values: &[Sealed]) -> Result<Mask, GuestError> {
+        Ok(Mask::new(values.iter().map(|value| &value.text)))
     }
 
     async fn exec(

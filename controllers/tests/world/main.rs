@@ -3,6 +3,7 @@
 
 mod account;
 mod basics;
+mod configured;
 mod crashes;
 mod decisions;
 mod disturbances;

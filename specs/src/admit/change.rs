@@ -45,8 +45,6 @@ const fn rule(field: &'static str, create: Rule, update: Rule) -> FieldRule {
 
 const RESIZE: Rule = NotYet("moving an environment to another machine");
 const SNAPSHOTS: Rule = NotYet("taking and keeping snapshots");
-const GUEST: Rule = NotYet("changing it inside a machine that is installed");
-const SECRETS: Rule = NotYet("secrets are delivered with the connection to the guest");
 const AUTOMATION: Rule = NotYet("starting and stopping by activity or by the clock");
 const LIFETIME: Rule = NotYet("ending an environment by the clock");
 const MOVE: Rule = NotYet("moving data between machines");
@@ -67,12 +65,12 @@ pub static FIELD_RULES: [FieldRule; 29] = [
     rule("rebuild", Never("there is nothing to rebuild before there is a machine"), Allowed),
     rule("recover", Never("nothing has failed before there is a machine"), Allowed),
     rule("wake", AUTOMATION, AUTOMATION),
-    rule("user.shell", Allowed, GUEST),
-    rule("user.keys", Allowed, GUEST),
-    rule("user.directSsh", Allowed, GUEST),
-    rule("user.passwordSecret", SECRETS, SECRETS),
-    rule("env", Allowed, GUEST),
-    rule("env[].valueFrom", SECRETS, SECRETS),
+    rule("user.shell", Allowed, Allowed),
+    rule("user.keys", Allowed, Allowed),
+    rule("user.directSsh", Allowed, Allowed),
+    rule("user.passwordSecret", Allowed, Allowed),
+    rule("env", Allowed, Allowed),
+    rule("env[].valueFrom", Allowed, Allowed),
     rule("dataPaths", MOVE, MOVE),
     rule("reclaim", Allowed, Allowed),
     rule("drift", Allowed, Allowed),

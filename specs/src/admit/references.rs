@@ -2,6 +2,7 @@
 //! these into guards that the store checks in the transaction of the write.
 
 use crate::environment::Environment;
+use crate::guest::secret_references;
 use crate::kind::Kind;
 use crate::object::{Key, Object};
 
@@ -48,17 +49,8 @@ fn environment_references(environment: &Environment, found: &mut Vec<Reference>)
         let key = Key::cluster(Kind::Template, name);
         found.push(Reference { field: "spec.template".into(), key });
     }
-    let mut secret = |field: String, name: &str| {
-        let key = Key::new(Kind::Secret, &environment.metadata.namespace, name);
-        found.push(Reference { field, key });
-    };
-    if let Some(password) = &spec.user.password_secret {
-        secret("spec.user.passwordSecret.name".into(), &password.name);
-    }
-    for (index, variable) in spec.env.iter().enumerate() {
-        if let Some(from) = &variable.value_from {
-            let field = format!("spec.env[{index}].valueFrom.secretKeyRef.name");
-            secret(field, &from.secret_key_ref.name);
-        }
+    for (field, secret) in secret_references(spec) {
+        let key = Key::new(Kind::Secret, &environment.metadata.namespace, &secret.name);
+        found.push(Reference { field: format!("{field}.name"), key });
     }
 }

@@ -155,16 +155,17 @@ pub struct RestoreRequest {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct UserSpec {
-    /// Absolute path of the login shell.
+    /// Absolute path of the login shell; installed if the distribution has a package of its name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shell: Option<String>,
-    /// Public keys in OpenSSH's one-line form.
+    /// Public keys in OpenSSH's one-line form. One that is taken out is taken off the machine.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<String>,
     /// Whether `keys` may sign in at the machine itself, not only through the gateway.
     #[serde(default, skip_serializing_if = "is_default")]
     pub direct_ssh: bool,
-    /// Secret that holds the password for `sudo`-less tools; never rendered into user-data.
+    /// Secret that holds the user's password, for consoles and tools that ask for one; SSH asks for
+    /// none. It reaches the machine as a hash. Without one the password is locked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_secret: Option<SecretKeyRef>,
 }

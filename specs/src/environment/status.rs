@@ -172,7 +172,8 @@ pub mod conditions {
     pub const MACHINE_BOUND: &str = "MachineBound";
     /// The guest answers and is installed; `Unknown`/`NotObserved` until it can be looked at.
     pub const GUEST_READY: &str = "GuestReady";
-    /// The user's password, keys, shell and secret variables are on the machine as declared.
+    /// The user's shell, keys, password, variables and secret parameters are on the machine as
+    /// declared.
     pub const GUEST_CONFIGURED: &str = "GuestConfigured";
     /// Something differs that nobody declared.
     pub const DRIFTED: &str = "Drifted";

@@ -98,6 +98,18 @@ pub struct InstallStatus {
 }
 
 impl InstallStatus {
+    /// Takes out of what the machine said what must not be kept of it.
+    pub fn mask(&mut self, mask: &Mask) {
+        let error = self.error.iter_mut();
+        let error = error.flat_map(|e| std::iter::once(&mut e.message).chain(&mut e.lines));
+        for text in error.chain(&mut self.warnings) {
+            let masked = mask.text(text);
+            if masked != *text {
+                *text = masked;
+            }
+        }
+    }
+
     /// About how long it still takes, in seconds. `None` if that is not known, and once it takes
     /// longer than usual.
     #[must_use]

@@ -52,6 +52,10 @@ pub const MAX_USER_DATA_BYTES: usize = 32 * 1024;
 /// The longest public key that is accepted, in bytes. RSA keys of 16384 bits have 2.8 kB.
 pub const MAX_KEY_BYTES: usize = 8 * 1024;
 
+/// The comment of keys DevPocket puts into `authorized_keys`: by it they are known and taken out
+/// again. Lines with another one are the user's own.
+pub const OUR_KEYS: &str = "devpocket";
+
 /// The user on every machine.
 pub const USER: &str = "dev";
 
@@ -75,9 +79,10 @@ const SSHD_PATH: &str = "/etc/ssh/sshd_config.d/10-devpocket.conf";
 const SSHD: &str = "# By DevPocket: people sign in as dev, with a key.\n\
     PermitRootLogin no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n";
 
-/// The installer and what its steps share.
+/// The installer.
 const INSTALL: &str = include_str!("machine/install.py");
-const PRELUDE: &str = include_str!("machine/prelude.sh");
+/// What the steps share: goes before each, under `set -euo pipefail`.
+pub const PRELUDE: &str = include_str!("machine/prelude.sh");
 const UNIT: &str = include_str!("machine/devpocket-install.service");
 
 /// What the steps' variables for parameters begin with.
@@ -354,8 +359,15 @@ fn shell(input: &RenderInput) -> Result<String, RenderError> {
 }
 
 fn keys(input: &RenderInput) -> Result<Vec<String>, RenderError> {
-    let key = |(index, line): (usize, &String)| public_key(line).ok_or(RenderError::Key { index });
+    let key =
+        |(index, line): (usize, &String)| authorized_key(line).ok_or(RenderError::Key { index });
     input.authorized_keys.iter().enumerate().map(key).collect()
+}
+
+/// A line of `authorized_keys`, with [`OUR_KEYS`] behind it. `None` if it is no public key.
+#[must_use]
+pub fn authorized_key(line: &str) -> Option<String> {
+    public_key(line).map(|key| format!("{key} {OUR_KEYS}"))
 }
 
 /// Type and key only: options before them could run commands, comments name people.

@@ -206,7 +206,8 @@ fn keys_are_taken_without_options_and_comments() {
         render(&input).map(|r| document(&r)["users"][0]["ssh_authorized_keys"].clone())
     };
     let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJx+/=";
-    assert_eq!(with(&format!("{key} me@laptop: #1\n")), Ok(json!([key])));
+    let marked = format!("{key} {OUR_KEYS}");
+    assert_eq!(with(&format!("{key} me@laptop: #1\n")), Ok(json!([marked])));
     for bad in [
         "",
         "ssh-ed25519",

@@ -18,7 +18,7 @@ mod parameters;
 mod shipped;
 mod version;
 
-pub use parameters::{Resolved, parameter_faults, resolve, usage_faults};
+pub use parameters::{Resolved, parameter_faults, resolve, secret_parameters, usage_faults};
 pub(crate) use parameters::{matches, value_fault};
 pub use shipped::{SHIPPED, is_untouched, shipped, shipped_template};
 pub use version::{

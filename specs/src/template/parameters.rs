@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{Parameter, ParameterType, Template, TemplateSpec, version_for};
-use crate::environment::{Environment, SecretKeyRef};
+use crate::environment::{Environment, EnvironmentSpec, SecretKeyRef};
 use crate::schema::nearest_name;
 use crate::status::Cause;
 use crate::validation::{Fault, one_of, quote};
@@ -48,6 +48,14 @@ pub fn resolve(environment: &Environment, template: &TemplateSpec) -> Result<Res
         }
     }
     Ok(resolved)
+}
+
+/// The parameters an environment gives as references to Secrets. Only those that the template says
+/// are secret can be given so.
+pub fn secret_parameters(
+    spec: &EnvironmentSpec,
+) -> impl Iterator<Item = (&str, SecretKeyRef)> + '_ {
+    spec.parameters.iter().filter_map(|(name, value)| Some((name.as_str(), reference(value)?)))
 }
 
 /// What is wrong with how an environment uses its template: the version, the parameters, and

@@ -84,8 +84,9 @@ async fn environment(session: &Session, api: &Api, key: &Key, value: Value) -> R
     if !fields.is_empty() {
         field(session, "Fields", &fields);
     }
-    let shown =
-        environment.status.conditions.iter().filter(|c| c.r#type != conditions::GUEST_READY);
+    let about_guest = [conditions::GUEST_READY, conditions::GUEST_CONFIGURED];
+    let shown = environment.status.conditions.iter();
+    let shown = shown.filter(|c| !about_guest.contains(&c.r#type.as_str()));
     let mut shown: Vec<&Condition> = shown.collect();
     shown.sort_by_key(|c| (c.r#type != conditions::READY, c.r#type != conditions::MACHINE_BOUND));
     let mut shown: Vec<String> =
@@ -250,7 +251,15 @@ fn condition(session: &Session, condition: &Condition, now: Timestamp) -> Option
 fn guest(environment: &Environment) -> String {
     let all = &environment.status.conditions;
     match devpocket_specs::condition::find(all, conditions::GUEST_READY) {
-        Some(condition) if condition.status == ConditionStatus::True => "answers".to_owned(),
+        Some(condition) if condition.status == ConditionStatus::True => {
+            match devpocket_specs::condition::find(all, conditions::GUEST_CONFIGURED) {
+                Some(configured) if configured.status == ConditionStatus::True => {
+                    "answers, user and variables as declared".to_owned()
+                }
+                Some(configured) => format!("answers; {}", configured.message),
+                None => "answers".to_owned(),
+            }
+        }
         Some(condition) if condition.reason != "NotObserved" => condition.message.clone(),
         _ => "not observed yet: nothing looks into the machine, Ready rests on what Contabo says"
             .to_owned(),

@@ -39,6 +39,15 @@ esac
 exit 0
 "#;
 const CLOUD_INIT: &str = "#!/bin/sh\ncat /var/lib/cloud/status.json\n";
+const USERMOD: &str = r#"#!/bin/sh
+case $1 in
+  -s | --shell)
+    sed "s|^\($3:.*:\)[^:]*$|\1$2|" /etc/passwd >/etc/passwd.new && mv -f /etc/passwd.new /etc/passwd ;;
+  -p) rm -f /etc/simulated-shadow ;;
+esac
+"#;
+/// Nothing here asks for a password; what was set can be looked at.
+const CHPASSWD: &str = "#!/bin/sh\numask 077\ncat >/etc/simulated-shadow\n";
 const SSHD: &str = "#!/bin/sh\nexit 0\n";
 const PROFILE: &str = r#"export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 PS1='\u@\h:\w\$ '
@@ -95,9 +104,14 @@ fn image(root: &Path, name: &str, data: &UserData) -> io::Result<()> {
     ] {
         write(&root.join(path), text.as_bytes(), 0o644)?;
     }
-    for (name, text) in
-        [("sudo", SUDO), ("systemctl", SYSTEMCTL), ("cloud-init", CLOUD_INIT), ("sshd", SSHD)]
-    {
+    for (name, text) in [
+        ("sudo", SUDO),
+        ("systemctl", SYSTEMCTL),
+        ("cloud-init", CLOUD_INIT),
+        ("usermod", USERMOD),
+        ("chpasswd", CHPASSWD),
+        ("sshd", SSHD),
+    ] {
         write(&root.join("usr/local/bin").join(name), text.as_bytes(), 0o755)?;
     }
     Ok(())

@@ -160,6 +160,9 @@ fn references_name_what_must_exist() {
     object.body["spec"]["env"] = json!([
         { "name": "A", "valueFrom": { "secretKeyRef": { "name": "s", "key": "k" } } }
     ]);
+    object.body["spec"]["user"] = json!({ "passwordSecret": { "name": "p", "key": "k" } });
+    object.body["spec"]["parameters"] =
+        json!({ "plain": "x", "token": { "secretKeyRef": { "name": "t", "key": "k" } } });
     let found: Vec<String> =
         references(&object).iter().map(|r| format!("{} {}", r.field, r.key)).collect();
     assert_eq!(
@@ -167,7 +170,9 @@ fn references_name_what_must_exist() {
         [
             "metadata.namespace namespace/team-a",
             "spec.template template/python",
+            "spec.user.passwordSecret.name secret/team-a/p",
             "spec.env[0].valueFrom.secretKeyRef.name secret/team-a/s",
+            "spec.parameters.token.secretKeyRef.name secret/team-a/t",
         ]
     );
 }
