@@ -85,7 +85,9 @@ impl Declared {
         let declared = configuration_digest(&self.environment.spec);
         let sent = self.wanted.digest(&declared);
         let before = guest.configured.as_ref();
-        if before.is_some_and(|known| configuration::is_done(known, &sent, self.whole)) {
+        // An environment that takes its machine back is another record.
+        let ours = before.filter(|known| known.environment == uid);
+        if ours.is_some_and(|known| configuration::is_done(known, &sent, self.whole)) {
             return Ok(guest);
         }
         let target = Target { known: vec![host_key], first: false, ..target.clone() };
