@@ -61,7 +61,9 @@ impl Declared {
     /// Whether the guest is like that, as far as is known.
     pub fn is_done(&self, guest: &GuestStatus) -> bool {
         let sent = || self.wanted.digest(&configuration_digest(&self.environment.spec));
-        let known = guest.configured.as_ref();
+        // An environment that takes its machine back is another record.
+        let uid = self.environment.metadata.uid;
+        let known = guest.configured.as_ref().filter(|known| Some(known.environment) == uid);
         known.is_some_and(|known| configuration::is_done(known, &sent(), self.whole))
     }
 
@@ -82,14 +84,12 @@ impl Declared {
         if guest.contact != Contact::Answering {
             return Ok(guest);
         }
+        if self.is_done(&guest) {
+            return Ok(guest);
+        }
         let declared = configuration_digest(&self.environment.spec);
         let sent = self.wanted.digest(&declared);
         let before = guest.configured.as_ref();
-        // An environment that takes its machine back is another record.
-        let ours = before.filter(|known| known.environment == uid);
-        if ours.is_some_and(|known| configuration::is_done(known, &sent, self.whole)) {
-            return Ok(guest);
-        }
         let target = Target { known: vec![host_key], first: false, ..target.clone() };
         let fault = match term.guest.configure(&target, &self.wanted.configuration).await {
             Ok(()) => self.wanted.fault(Ok(())),

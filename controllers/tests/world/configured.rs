@@ -271,3 +271,17 @@ async fn lines_of_an_installation_are_kept_without_the_values_it_was_given() {
     assert_eq!(given(&world, "B"), Some(sealed("one")));
     left_alone(&world);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_that_is_taken_back_is_configured_for_the_record_that_took_it() {
+    let mut world = ready(|spec| spec.env = vec![plain("A", "1")]).await;
+    let old = world.environment("web").unwrap();
+    let instance = world.instance_of("web");
+    world.delete("web").await;
+    assert!(world.until(HOUR, |w| w.environment("web").is_none()).await);
+    world.undelete("web", &old).await;
+    assert!(world.ready("web", HOUR).await, "{:#?}", is_configured(&world));
+    assert_eq!(world.instance_of("web"), instance);
+    assert_eq!(is_configured(&world).unwrap().status, ConditionStatus::True);
+    assert!(world.operations(Verb::Reinstall).is_empty(), "the disk is as it was");
+}
