@@ -242,6 +242,7 @@ impl Manager {
             machines: queue(),
             operations: queue(),
             guests: queue(),
+            guest_rest_period: self.settings.guest_rest_period,
             triggers: Workqueue::new(clock.clone(), backoff::RECONCILE, seed(ids)),
         }
     }

@@ -5,6 +5,7 @@
 //! mirrors hold no references to themselves.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use devpocket_specs::condition;
 use devpocket_specs::environment::{Environment, conditions};
@@ -15,7 +16,6 @@ use devpocket_specs::object::{Key, Resource, SharedKey};
 use devpocket_specs::operation::Operation;
 
 use super::mirrors::{Mirrors, machine_key};
-use super::settings::GUEST_REST_PERIOD;
 use crate::environment::world::template_name;
 use crate::guest::{is_only_guest, needs};
 use crate::operation::token;
@@ -39,6 +39,8 @@ pub struct Queues {
     pub operations: Workqueue<SharedKey>,
     /// Machines whose operating system is visited.
     pub guests: Workqueue<SharedKey>,
+    /// Within which a resync has every guest visited.
+    pub guest_rest_period: Duration,
     pub triggers: Workqueue<Trigger>,
 }
 
@@ -266,7 +268,7 @@ pub fn everything(mirrors: &Mirrors, queues: &Queues) {
         let key = SharedKey::new(machine.key());
         if machine.spec.claim.is_some() {
             // Visits come of themselves; this is for one that was forgotten, and brings none forward.
-            queues.guests.add_after(key.clone(), Priority::Low, GUEST_REST_PERIOD);
+            queues.guests.add_after(key.clone(), Priority::Low, queues.guest_rest_period);
         }
         queues.machines.add(key, Priority::Low);
     }
