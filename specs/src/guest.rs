@@ -41,6 +41,9 @@ pub struct GuestStatus {
     /// How far the installation is; absent until the machine said anything about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub install: Option<InstallStatus>,
+    /// It is installed, and not all it printed meanwhile was taken: its logs are read until it is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unread: bool,
     /// Tools of the template that do not answer, with the reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing_tools: Vec<String>,

@@ -15,9 +15,20 @@ use crate::guard::{codes, hold};
 /// What the step is called in plans.
 const CALL: &str = "configure";
 
-/// Says it, takes back a readiness without it, and plans what is left. `is_ready`: the guest
-/// answers and is installed.
-pub(super) fn judge(draft: &mut Draft<'_, '_>, bound: &Bound<'_>, is_ready: bool) {
+/// How far the guest can be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// It does not run, or does not answer as it should.
+    No,
+    /// It answers, and is not ready by itself: it installs itself, or failed to.
+    Answers,
+    /// It answers and is installed.
+    Ready,
+}
+
+/// Says it, takes back a readiness without it, and plans what is left.
+pub(super) fn judge(draft: &mut Draft<'_, '_>, bound: &Bound<'_>, reach: Reach) {
+    let is_ready = reach == Reach::Ready;
     let environment = draft.world.environment;
     let generation = bound.machine.spec.install_generation;
     let guest = bound.machine.status.guest.as_ref();
@@ -28,16 +39,17 @@ pub(super) fn judge(draft: &mut Draft<'_, '_>, bound: &Bound<'_>, is_ready: bool
     if known.is_some_and(|known| known.whole) && current.is_none() {
         plan(draft, bound);
     }
-    let says = match is_ready {
+    let fault = current.and_then(|known| known.fault.as_ref()).filter(|_| reach != Reach::No);
+    let says = match is_ready || fault.is_some() {
+        // An installation takes minutes, in which somebody can mend it.
         true => verdict(current),
         false => {
             let text = "user and variables are applied while the machine runs and answers";
             Says::new(ConditionStatus::Unknown, "NotReached", text)
         }
     };
-    let fault = current.and_then(|known| known.fault.as_ref()).filter(|_| is_ready);
-    if let Some(fault) = fault.filter(|fault| fault.reason == codes::reason(codes::SECRET_MISSING))
-    {
+    let missing = codes::reason(codes::SECRET_MISSING);
+    if let Some(fault) = fault.filter(|fault| is_ready && fault.reason == missing) {
         // Only a person can bring it.
         let text = fault.message.clone();
         draft.hold(hold(StandstillKind::Waiting, codes::SECRET_MISSING, text));

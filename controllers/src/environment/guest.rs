@@ -6,7 +6,7 @@ use devpocket_specs::guest::{Contact, GuestStatus};
 use devpocket_specs::install::{InstallState, InstallStatus};
 
 use super::bound::Bound;
-use super::configuration;
+use super::configuration::{self, Reach};
 use super::draft::Draft;
 use super::observed::Observed;
 use super::report::Says;
@@ -24,7 +24,7 @@ pub(super) fn judge(draft: &mut Draft<'_, '_>, bound: &Bound<'_>) {
     if !runs {
         let text = "the machine does not run; its operating system was not asked";
         draft.report.guest = Some(Says::new(ConditionStatus::Unknown, "NotRunning", text));
-        return configuration::judge(draft, bound, false);
+        return configuration::judge(draft, bound, Reach::No);
     }
     let generation = bound.machine.spec.install_generation;
     let guest = bound.machine.status.guest.as_ref();
@@ -32,7 +32,7 @@ pub(super) fn judge(draft: &mut Draft<'_, '_>, bound: &Bound<'_>) {
         // Or it would be ready for the moment until the first visit.
         let text = "the machine runs; its operating system was not asked yet";
         say(draft, Phase::Installing, Says::no("WaitingForSsh", text));
-        return configuration::judge(draft, bound, false);
+        return configuration::judge(draft, bound, Reach::No);
     };
     let mut install = guest.install.clone();
     if let Some(install) = &mut install
@@ -51,9 +51,13 @@ pub(super) fn judge(draft: &mut Draft<'_, '_>, bound: &Bound<'_>) {
         draft.status.to_mut().install = install;
     }
     let (phase, says) = verdict(guest);
-    let is_ready = says.status == ConditionStatus::True;
+    let reach = match says.status {
+        ConditionStatus::True => Reach::Ready,
+        _ if guest.contact == Contact::Answering => Reach::Answers,
+        _ => Reach::No,
+    };
     say(draft, phase, says);
-    configuration::judge(draft, bound, is_ready);
+    configuration::judge(draft, bound, reach);
 }
 
 /// How long it usually takes. Asked for while it is under way, and left as it was afterwards: what

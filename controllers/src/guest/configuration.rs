@@ -19,6 +19,9 @@ use sha2::{Digest, Sha256};
 use super::GuestError;
 use crate::runtime::Severity;
 
+/// The machine or a value stands against it.
+const NOT_CONFIGURED: &str = "NotConfigured";
+
 /// All of it. What it says replaces what an earlier one said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Configuration {
@@ -171,12 +174,22 @@ impl Wanted {
             )
         };
         let (reason, message) = match (sent, self.missing.is_empty()) {
-            (Err(error), _) => ("NotConfigured", error.to_string()),
+            (Err(error), _) => (NOT_CONFIGURED, error.to_string()),
             (Ok(()), false) => ("SecretMissing", missing()),
             (Ok(()), true) => return None,
         };
         Some(ConfigurationFault { reason: reason.to_owned(), message })
     }
+}
+
+/// What stands against it while a value does not open.
+pub(super) fn shut(error: &GuestError) -> ConfigurationFault {
+    let message = format!(
+        "{error}. Write the Secret again, or have an admin bring its sealing key back; until then \
+         nothing of it is changed on the machine, and lines of the installation that were not \
+         kept yet wait there"
+    );
+    ConfigurationFault { reason: NOT_CONFIGURED.to_owned(), message }
 }
 
 /// Whether it would be sent again for nothing.

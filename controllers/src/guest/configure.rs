@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use devpocket_specs::environment::Environment;
-use devpocket_specs::guest::{Configured, Contact, GuestStatus, configuration_digest};
+use devpocket_specs::guest::{
+    ConfigurationFault, Configured, Contact, GuestStatus, configuration_digest,
+};
 use devpocket_specs::install::{InstallState, Mask};
 use devpocket_specs::kind::Kind;
 use devpocket_specs::machine::Machine;
 use devpocket_specs::object::{Key, Resource as _};
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use super::configuration::{self, Wanted};
 use super::{GuestError, Target};
@@ -87,9 +90,6 @@ impl Declared {
         if self.is_done(&guest) {
             return Ok(guest);
         }
-        let declared = configuration_digest(&self.environment.spec);
-        let sent = self.wanted.digest(&declared);
-        let before = guest.configured.as_ref();
         let target = Target { known: vec![host_key], first: false, ..target.clone() };
         let fault = match term.guest.configure(&target, &self.wanted.configuration).await {
             Ok(()) => self.wanted.fault(Ok(())),
@@ -98,18 +98,37 @@ impl Declared {
             }
             Err(error) => return Err(error),
         };
+        self.tried(term, uid, &mut guest, fault);
+        Ok(guest)
+    }
+
+    /// Says that a value does not open, without which nothing can be sent and no line be masked.
+    /// That holds while it is paused too.
+    pub fn shut(&self, term: &Term, guest: &mut GuestStatus, error: &GuestError) {
+        if let Some(uid) = self.environment.metadata.uid {
+            self.tried(term, uid, guest, Some(configuration::shut(error)));
+        }
+    }
+
+    fn tried(
+        &self,
+        term: &Term,
+        uid: Uuid,
+        guest: &mut GuestStatus,
+        fault: Option<ConfigurationFault>,
+    ) {
+        let declared = configuration_digest(&self.environment.spec);
         let next = Configured {
             environment: uid,
             generation: self.environment.metadata().generation,
+            sent: self.wanted.digest(&declared),
             declared,
-            sent,
             whole: self.whole,
             at: term.now(),
             fault,
         };
-        let at = configuration::since(before, &next);
+        let at = configuration::since(guest.configured.as_ref(), &next);
         guest.configured = Some(Configured { at, ..next });
-        Ok(guest)
     }
 
     /// A person said that nothing is to be done.

@@ -24,8 +24,8 @@ use crate::install::resumed;
 pub(super) enum Visit {
     /// It answered, and nothing else was asked.
     Same,
-    /// This is known now, and this is in the logs.
-    Known(GuestStatus, Vec<LogPart>),
+    /// This is known now, and this is in the logs, if they were looked at.
+    Known(GuestStatus, Option<Vec<LogPart>>),
     /// This has to be written down before the visit goes on.
     First(GuestStatus),
 }
@@ -56,7 +56,7 @@ pub(super) async fn visit(
     let asked = errand.resume.filter(|id| guest.resumed.as_deref() != Some(id));
     if let Some(id) = asked {
         let guest = judge::answered(guest.clone(), now());
-        return Ok(Visit::Known(resume(port, target, guest, id, now()).await?, Vec::new()));
+        return Ok(Visit::Known(resume(port, target, guest, id, now()).await?, None));
     }
     let look = port.look(target, &errand.question).await?;
     if is_at_rest(guest) && look == Look::default() {
@@ -70,7 +70,7 @@ pub(super) async fn visit(
     if installed && guest.checked_at.is_none() {
         check(port, target, &mut guest, now).await?;
     }
-    Ok(Visit::Known(guest, look.logs))
+    Ok(Visit::Known(guest, Some(look.logs)))
 }
 
 /// Starts the installer again where it stopped. May be repeated: steps that are done are not done

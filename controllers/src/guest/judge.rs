@@ -61,6 +61,7 @@ pub(super) fn fresh(generation: i64, now: Timestamp) -> GuestStatus {
         next_host_key: None,
         certified_at: None,
         install: None,
+        unread: false,
         missing_tools: Vec::new(),
         resumed: None,
         checked_at: None,

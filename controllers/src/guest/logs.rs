@@ -27,8 +27,6 @@ struct Known {
     /// The installation it is about.
     of: String,
     journal: Journal,
-    /// There was more than one answer holds.
-    more: bool,
     /// How long each log was, by its path.
     ends: BTreeMap<String, u64>,
 }
@@ -41,6 +39,16 @@ pub(super) struct Reading {
     before: Journal,
     after: Journal,
     ends: BTreeMap<String, u64>,
+}
+
+/// How much of what is in the logs is kept now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// What was read could not be kept: it is read again with the next visit.
+    Nothing,
+    /// What was read, and there was more than one answer holds.
+    Part,
+    All,
 }
 
 impl Reading {
@@ -76,12 +84,12 @@ impl Logs {
     /// Begins to read, while the machine installs itself and until its logs are read to their end.
     pub async fn begin(&self, machine: &Machine, guest: &GuestStatus) -> Option<Reading> {
         let environment = machine.spec.claim.as_ref()?.uid;
-        let known = self.known(environment);
         let installed = guest.install.as_ref().is_some_and(|i| i.state == InstallState::Succeeded);
-        if guest.host_key.is_none() || (installed && !known.as_ref().is_some_and(|k| k.more)) {
+        if guest.host_key.is_none() || (installed && !guest.unread) {
             self.know(environment, None);
             return None;
         }
+        let known = self.known(environment);
         let of = format!("{}/{}", machine.metadata.name, machine.spec.install_generation);
         let (journal, ends) = match known {
             Some(known) if known.of == of => (known.journal, known.ends),
@@ -100,29 +108,31 @@ impl Logs {
     /// Keeps what was read.
     pub async fn end(
         &self,
-        reading: Option<Reading>,
+        reading: Reading,
         parts: &[LogPart],
         install: Option<&InstallStatus>,
         mask: &Mask,
         now: Timestamp,
-    ) {
-        let Some(Reading { environment, of, before, mut after, mut ends }) = reading else {
-            return;
-        };
+    ) -> Taken {
+        let Reading { environment, of, before, mut after, mut ends } = reading;
         ends.extend(parts.iter().map(|part| (part.path.clone(), part.end())));
         let (step, percent) = install.map_or(("", 0), |i| (i.step.as_str(), i.percent));
         let (lines, more) = after.take(parts, mask, now, step, percent);
+        let taken = if more { Taken::Part } else { Taken::All };
         if after.logs == before.logs {
-            return self.know(environment, Some(Known { of, journal: before, more, ends }));
+            self.know(environment, Some(Known { of, journal: before, ends }));
+            return taken;
         }
         after.version += 1;
         match self.lines.append(environment, &before, &after, lines).await {
-            Ok(true) => self.know(environment, Some(Known { of, journal: after, more, ends })),
-            Ok(false) => self.know(environment, None),
-            Err(error) => {
-                tracing::warn!("{error}");
-                self.know(environment, None);
+            Ok(true) => {
+                self.know(environment, Some(Known { of, journal: after, ends }));
+                return taken;
             }
+            Ok(false) => {}
+            Err(error) => tracing::warn!("{error}"),
         }
+        self.know(environment, None);
+        Taken::Nothing
     }
 }

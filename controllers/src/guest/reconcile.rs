@@ -9,7 +9,7 @@ use super::configuration;
 use super::configure;
 use super::contact::{self, Errand, Visit};
 use super::judge::{self, Patience};
-use super::logs::{Logs, Reading};
+use super::logs::{Logs, Reading, Taken};
 use super::{GuestError, LogPart, Question, Target};
 use crate::client::ClientError;
 use crate::install::record;
@@ -35,6 +35,9 @@ const FOLLOW_LEAST: SignedDuration = SignedDuration::from_secs(2);
 /// Between two looks at an installer that prints: what comes together is taken together, and a line
 /// is still with its reader in 300 ms.
 pub const FOLLOW_PAUSE: Duration = Duration::from_millis(120);
+/// Stands for what a machine says of a failure, while a value of it may be in there unseen.
+const WITHHELD: &str =
+    "the machine's own words are kept back until the values it was given can be masked in them";
 /// Visits in a row that write something down and go on; the first contact has two of them.
 const STEPS_MAX: usize = 4;
 
@@ -49,8 +52,18 @@ pub struct GuestReconciler {
 /// What a visit brought.
 struct Seen {
     guest: GuestStatus,
-    parts: Vec<LogPart>,
-    reading: Option<Reading>,
+    /// What of the logs, where they were read.
+    logs: Option<(Reading, Vec<LogPart>)>,
+}
+
+/// How a visit, or a part of one, ended.
+enum Step {
+    /// Nothing is to be written down; the next one after this long.
+    Same(Duration),
+    /// This has to be written down before it goes on.
+    First(GuestStatus),
+    /// This is known now; the next one after this long.
+    Last(GuestStatus, Duration),
 }
 
 impl Reconciler for GuestReconciler {
@@ -77,66 +90,73 @@ impl GuestReconciler {
         let Some(mut machine) = self.term.mirrors.machines.get_shared(key) else {
             return Ok(Outcome::Done);
         };
-        let patience = Patience(self.term.settings.install_timeout);
         for _ in 0..STEPS_MAX {
             let operations = self.term.mirrors.operations_on(&machine.metadata.name);
             let operations: Vec<&Operation> = operations.iter().map(|o| &**o).collect();
             let Some(target) = judge::target(&machine, &operations) else {
                 return Ok(Outcome::Done);
             };
-            let before = contact::known(&machine, self.term.now());
-            let mut reading = self.logs.begin(&machine, &before).await;
-            let question = question(&before, reading.as_mut());
-            let wanted = question.logs.clone();
-            let errand = Errand { resume: machine.spec.resume.as_deref(), question };
-            let began = self.term.now();
-            let visited =
-                contact::visit(&*self.term.guest, &target, &before, &errand, patience, || {
-                    self.term.now()
-                });
-            let visited = tokio::select! {
+            let step = tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return Ok(Outcome::Done),
-                visited = visited => visited,
+                step = self.step(&machine, &target) => step,
             };
-            let mut is_followed = false;
-            let (after, goes_on) = match visited {
-                Ok(Visit::Same) if self.is_configured(&machine, &before).await => {
-                    return Ok(Outcome::After(self.wait(&before)));
-                }
-                Ok(visited @ (Visit::Same | Visit::Known(..))) => {
-                    let (guest, parts) = match visited {
-                        Visit::Known(guest, parts) => (guest, parts),
-                        _ => (before.into_owned(), Vec::new()),
-                    };
-                    let now = self.term.now();
-                    // A machine that answers at once and has nothing new is not asked at once again.
-                    is_followed = parts.iter().any(|part| part.is_news(&wanted))
-                        || now.duration_since(began) >= FOLLOW_LEAST;
-                    let seen = Seen { guest, parts, reading };
-                    let known = tokio::select! {
-                        biased;
-                        () = self.stop.cancelled() => return Ok(Outcome::Done),
-                        known = self.known(&machine, &target, seen) => known,
-                    };
-                    let missed = |(guest, error)| self.missed(guest, &error, patience);
-                    (known.unwrap_or_else(missed), false)
-                }
-                Ok(Visit::First(guest)) => (guest, true),
-                Err(error) => (self.missed(before.into_owned(), &error, patience), false),
-            };
-            let wait = match is_followed && is_installing(&after) {
-                true => FOLLOW_PAUSE,
-                false => self.wait(&after),
+            let (after, wait) = match step {
+                Step::Same(wait) => return Ok(Outcome::After(wait)),
+                Step::First(after) => (after, None),
+                Step::Last(after, wait) => (after, Some(wait)),
             };
             if machine.status.guest.as_ref() != Some(&after) {
                 machine = Arc::new(self.write(Machine::clone(&machine), after).await?);
             }
-            if !goes_on {
+            if let Some(wait) = wait {
                 return Ok(Outcome::After(wait));
             }
         }
         Ok(Outcome::After(CONFLICT_WAIT))
+    }
+
+    /// A visit, up to what has to be written down.
+    async fn step(&self, machine: &Machine, target: &Target) -> Step {
+        let patience = Patience(self.term.settings.install_timeout);
+        let before = contact::known(machine, self.term.now());
+        let mut reading = self.logs.begin(machine, &before).await;
+        let question = question(&before, reading.as_mut());
+        let wanted = question.logs.clone();
+        let errand = Errand { resume: machine.spec.resume.as_deref(), question };
+        let began = self.term.now();
+        let now = || self.term.now();
+        let port = &*self.term.guest;
+        let visited = contact::visit(port, target, &before, &errand, patience, now).await;
+        let (guest, parts) = match visited {
+            Ok(Visit::First(guest)) => return Step::First(guest),
+            Ok(Visit::Same) => {
+                if reading.is_none() && self.is_configured(machine, &before).await {
+                    return Step::Same(self.wait(&before));
+                }
+                (before.into_owned(), Some(Vec::new()))
+            }
+            Ok(Visit::Known(guest, parts)) => (guest, parts),
+            Err(error) => {
+                let after = self.missed(before.into_owned(), &error, patience);
+                let wait = self.wait(&after);
+                return Step::Last(after, wait);
+            }
+        };
+        // A machine that answers at once and has nothing new is not asked at once again.
+        let waited = self.term.now().duration_since(began) >= FOLLOW_LEAST;
+        let mut all = parts.iter().flatten();
+        let has_news = waited || all.any(|part| part.is_news(&wanted));
+        let seen = Seen { guest, logs: reading.zip(parts) };
+        let (known, taken) = self.known(machine, target, seen).await;
+        let after = known.unwrap_or_else(|(guest, error)| self.missed(guest, &error, patience));
+        // What could not be taken is as new the next time, and the time after that.
+        let is_followed = has_news && matches!(taken, Some(Taken::Part | Taken::All));
+        let wait = match is_followed && (is_installing(&after) || after.unread) {
+            true => FOLLOW_PAUSE,
+            false => self.wait(&after),
+        };
+        Step::Last(after, wait)
     }
 
     /// Whether nothing is to be done about what is declared for it.
@@ -145,37 +165,50 @@ impl GuestReconciler {
         declared.is_none_or(|declared| declared.is_done(guest))
     }
 
-    /// Keeps what was seen, and makes the guest be as declared. Lines are kept without the values
-    /// the guest is given: where those cannot be told, the lines are read again with the next visit.
+    /// Keeps what was seen, and makes the guest be as declared; says how many of the lines are kept
+    /// too, if any were asked for. Lines are kept without the values the guest is given: where those
+    /// cannot be told, the lines are read again with the next visit.
     async fn known(
         &self,
         machine: &Machine,
         target: &Target,
-        Seen { mut guest, parts, reading }: Seen,
-    ) -> Result<GuestStatus, (GuestStatus, GuestError)> {
+        Seen { mut guest, logs }: Seen,
+    ) -> (Result<GuestStatus, (GuestStatus, GuestError)>, Option<Taken>) {
+        let was_installed = judge::current(machine).is_some_and(is_installed);
         let declared = configure::declared(&self.term, machine, &guest).await;
         let mask = match &declared {
             Some(declared) => declared.mask(&self.term).await,
             None => Ok(Mask::default()),
         };
-        match mask {
-            Ok(mask) => {
-                if let Some(install) = &mut guest.install {
-                    install.mask(&mask);
-                }
-                let install = guest.install.as_ref();
-                self.logs.end(reading, &parts, install, &mask, self.term.now()).await;
-            }
-            Err(error) => tracing::warn!("the lines of a guest are not kept: {error}"),
+        match (&mask, &mut guest.install) {
+            (Ok(mask), Some(install)) => install.mask(mask),
+            // What was said before is masked.
+            (Err(_), Some(install)) if !was_installed => install.withhold(WITHHELD),
+            _ => {}
         }
-        match declared {
-            Some(declared) => {
+        let (install, now) = (guest.install.as_ref(), self.term.now());
+        let taken = match (logs, &mask) {
+            (Some((reading, parts)), Ok(mask)) => {
+                Some(self.logs.end(reading, &parts, install, mask, now).await)
+            }
+            (Some(_), Err(_)) => Some(Taken::Nothing),
+            (None, _) => None,
+        };
+        let unread = taken.map_or(guest.unread || !was_installed, |taken| taken != Taken::All);
+        guest.unread = is_installed(&guest) && unread;
+        let known = match (declared, mask) {
+            (Some(declared), Err(error)) => {
+                declared.shut(&self.term, &mut guest, &error);
+                Ok(guest)
+            }
+            (Some(declared), Ok(_)) => {
                 let before = guest.clone();
                 let applied = declared.apply(&self.term, target, guest).await;
                 applied.map_err(|error| (before, error))
             }
-            None => Ok(guest),
-        }
+            (None, _) => Ok(guest),
+        };
+        (known, taken)
     }
 
     /// A machine that does not answer may also be too late with its installation.
@@ -227,6 +260,10 @@ impl GuestReconciler {
     }
 }
 
+fn is_installed(guest: &GuestStatus) -> bool {
+    guest.install.as_ref().is_some_and(|install| install.state == InstallState::Succeeded)
+}
+
 /// Whether nothing was heard of an end of its installation yet.
 fn is_installing(guest: &GuestStatus) -> bool {
     guest.install.as_ref().is_none_or(|install| {
@@ -236,7 +273,7 @@ fn is_installing(guest: &GuestStatus) -> bool {
 
 /// What a look is to answer: what the installer prints as it prints it, and no more than is open.
 fn question(guest: &GuestStatus, reading: Option<&mut Reading>) -> Question {
-    let installed = guest.install.as_ref().is_some_and(|i| i.state == InstallState::Succeeded);
+    let installed = is_installed(guest);
     let wait = match reading.is_some() && is_installing(guest) {
         true => FOLLOW,
         false => Duration::ZERO,
@@ -247,11 +284,8 @@ fn question(guest: &GuestStatus, reading: Option<&mut Reading>) -> Question {
 
 /// Whether the installation has succeeded with this look.
 fn has_just_installed(old: Option<&GuestStatus>, new: &GuestStatus) -> bool {
-    let succeeded = |guest: &GuestStatus| {
-        guest.install.as_ref().is_some_and(|install| install.state == InstallState::Succeeded)
-    };
     let before = old.filter(|old| old.generation == new.generation);
-    succeeded(new) && !before.is_some_and(succeeded)
+    is_installed(new) && !before.is_some_and(is_installed)
 }
 
 /// What of it is worth an event.

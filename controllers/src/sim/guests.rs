@@ -69,6 +69,8 @@ struct State {
     days: BTreeMap<i64, Day>,
     /// Which instance was found at an address last.
     places: BTreeMap<String, i64>,
+    /// Sealed values that do not open.
+    shut: BTreeSet<String>,
     /// Answers given to sign-ins: none of a machine that is another one.
     signed_in: u64,
 }
@@ -84,6 +86,25 @@ impl SimGuests {
     /// What the next days of this instance are like.
     pub fn day(&self, instance: i64, day: Day) {
         self.lock().days.insert(instance, day);
+    }
+
+    /// From now on a sealed value does not open: its key is lost. Or it does again.
+    pub fn shut(&self, sealed: &str, shut: bool) {
+        let mut state = self.lock();
+        match shut {
+            true => state.shut.insert(sealed.to_owned()),
+            false => state.shut.remove(sealed),
+        };
+    }
+
+    fn open<'a>(&self, values: impl Iterator<Item = &'a Sealed>) -> Result<Mask, GuestError> {
+        let values: Vec<&Sealed> = values.collect();
+        let state = self.lock();
+        if let Some(value) = values.iter().find(|value| state.shut.contains(&value.text)) {
+            let why = format!("{value:?} is sealed with key gone, which is not configured");
+            return Err(GuestError::Own(why));
+        }
+        Ok(Mask::new(values.iter().map(|value| &value.text)))
     }
 
     /// How many first keys are kept.
@@ -260,6 +281,7 @@ impl Guest for SimGuests {
     }
 
     async fn configure(&self, target: &Target, wanted: &Configuration) -> Result<(), GuestError> {
+        self.open(wanted.sealed())?;
         let wanted = wanted.clone();
         self.on(target, move |system, day, now| match day {
             Day::TakesNoShell if wanted.shell.is_some() => {
@@ -275,7 +297,7 @@ impl Guest for SimGuests {
     }
 
     async fn mask(&self, values: &[Sealed]) -> Result<Mask, GuestError> {
-        Ok(Mask::new(values.iter().map(|value| &value.text)))
+        self.open(values.iter())
     }
 
     async fn exec(

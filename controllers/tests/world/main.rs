@@ -10,6 +10,7 @@ mod disturbances;
 mod environments;
 mod every_fault;
 mod guests;
+mod kept_back;
 mod leaders;
 mod money;
 mod outside;

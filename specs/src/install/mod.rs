@@ -110,6 +110,15 @@ impl InstallStatus {
         }
     }
 
+    /// Takes out all that is in the machine's own words; `why` stands for what failed.
+    pub fn withhold(&mut self, why: &str) {
+        self.warnings.clear();
+        if let Some(error) = &mut self.error {
+            why.clone_into(&mut error.message);
+            error.lines.clear();
+        }
+    }
+
     /// About how long it still takes, in seconds. `None` if that is not known, and once it takes
     /// longer than usual.
     #[must_use]

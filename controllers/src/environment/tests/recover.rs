@@ -31,6 +31,7 @@ fn failed(code: &str) -> Lab {
         missing_tools: Vec::new(),
         resumed: None,
         checked_at: None,
+        unread: false,
         configured: None,
     });
     lab
