@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use devpocket_specs::condition::{self, ConditionStatus};
-use devpocket_specs::environment::{Environment, Phase};
+use devpocket_specs::environment::{Environment, Phase, conditions};
 use devpocket_specs::kind::Kind;
 use devpocket_specs::object::{Key, Resource};
 use tokio::time::{Duration, Instant, MissedTickBehavior};
@@ -14,11 +14,19 @@ use super::error::{Failure, Outcome, Report, Retry, exit};
 use super::interrupt::Interrupt;
 use super::progress::Progress;
 use super::session::Session;
-use super::standing::{self, Standing};
+use super::standing::{self, Failed, Standing};
 use crate::manifest::short_name;
 
 /// How often what is shown is redrawn.
 const TICK: Duration = Duration::from_secs(1);
+
+/// Conditions that every environment has once it was looked at.
+const ALWAYS_THERE: [&str; 4] = [
+    conditions::READY,
+    conditions::MACHINE_BOUND,
+    conditions::GUEST_READY,
+    conditions::GUEST_CONFIGURED,
+];
 
 /// What is waited for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,25 +44,54 @@ pub enum Goal {
 }
 
 impl Goal {
+    /// Only what is known of the newest declaration counts.
     fn reached(&self, environment: &Environment) -> bool {
         let status = &environment.status;
         match self {
             Goal::Ready => standing::is_ready(environment),
             Goal::Deleted => false,
-            Goal::Phase(phase) => status.phase == *phase,
+            Goal::Phase(phase) => status.phase == *phase && standing::is_seen(environment),
             Goal::Condition { name, status: wanted } => {
-                condition::find(&status.conditions, name).is_some_and(|c| c.status == *wanted)
+                match condition::find(&status.conditions, name) {
+                    Some(found) => {
+                        found.status == *wanted && standing::is_about_now(environment, found)
+                    }
+                    // What never stood is not written down as over.
+                    None => {
+                        *wanted == ConditionStatus::False
+                            && !ALWAYS_THERE.contains(&name.as_str())
+                            && standing::is_seen(environment)
+                    }
+                }
             }
-            Goal::Requested(which, id) => {
-                let done = status.requests.get(*which) == Some(id);
-                done && standing::is_ready(environment)
-            }
+            Goal::Requested(..) => self.is_done(environment) && standing::is_ready(environment),
+        }
+    }
+
+    /// Whether what was asked for was done, however it ended.
+    fn is_done(&self, environment: &Environment) -> bool {
+        match self {
+            Goal::Requested(which, id) => environment.status.requests.get(*which) == Some(id),
+            _ => true,
         }
     }
 
     /// Whether a standstill means that it will not be reached without a person.
     fn needs_work(&self) -> bool {
         matches!(self, Goal::Ready | Goal::Deleted | Goal::Requested(..))
+    }
+
+    /// What is waited for, where the environment rests and this is still to come.
+    fn awaited(&self) -> String {
+        match self {
+            Goal::Ready => "not looked at yet".to_owned(),
+            Goal::Deleted => "waits to be released".to_owned(),
+            Goal::Phase(phase) => {
+                format!("waits for phase={}", format!("{phase:?}").to_ascii_lowercase())
+            }
+            Goal::Condition { name, status } => format!("waits for condition={name}={status:?}"),
+            Goal::Requested(which, id) => format!("{which} {id} is asked for"),
+        }
     }
 }
 
@@ -166,20 +203,50 @@ fn judge(
         open.remove(&key);
         return if goal == Goal::Deleted { Ok(()) } else { Err(vanished(&key)) };
     }
-    progress.observe(&environment, now);
+    let standing = Standing::of(&environment);
     if goal.reached(&environment) {
+        progress.observe_as(&environment, standing.reached(), now);
         open.remove(&key);
         return Ok(());
     }
-    let standing = Standing::of(&environment);
-    if goal.needs_work()
-        && standing.at_rest
-        && standing.word != "ready"
-        && standing.word != "stopped"
-    {
-        return Err(stands_still(&key, &standing));
+    let failed = standing::failed(&environment);
+    let held = standing::standstill(&environment).is_some();
+    let begins = failed.is_some() && !held && !goal.is_done(&environment);
+    let shown = if begins { standing.begun_again() } else { standing.awaiting(&goal.awaited()) };
+    progress.observe_as(&environment, shown.clone(), now);
+    if !goal.needs_work() || begins {
+        return Ok(());
     }
-    Ok(())
+    match failed {
+        Some(failed) if goal.is_done(&environment) && !(held && shown.at_rest) => {
+            Err(has_failed(&key, &failed))
+        }
+        _ if shown.at_rest => Err(stands_still(&key, &shown)),
+        _ => Ok(()),
+    }
+}
+
+/// The error of the machine, with what leads out of it.
+fn has_failed(key: &Key, failed: &Failed<'_>) -> Report {
+    let message = failed.condition.message.trim_end_matches('.');
+    let message = match message.strip_prefix("the installation ") {
+        Some(rest) => format!("the installation of {} {rest}", short_name(key)),
+        None => format!("{}: {message}", short_name(key)),
+    };
+    let failure =
+        Failure::new(failed.code, message).so_far(failed.so_far()).retry(Retry::AfterChange);
+    let ways = failed.ways();
+    let explained = ways.len() < 2;
+    let failure = ways
+        .into_iter()
+        .fold(failure, |failure, (command, remark)| failure.attempt(command, remark));
+    match explained {
+        true => {
+            let explain = format!("devpocket explain {}", short_name(key));
+            failure.attempt(explain, "what is known since when").into()
+        }
+        false => failure.into(),
+    }
 }
 
 fn vanished(key: &Key) -> Report {

@@ -80,7 +80,12 @@ impl Progress {
 
     /// An environment as it is now. Time counts from the first look at it.
     pub fn observe(&mut self, environment: &Environment, now: Timestamp) {
-        let mut standing = Standing::of(environment);
+        self.observe_as(environment, Standing::of(environment), now);
+    }
+
+    /// The same, where whoever waits for it knows better how it stands.
+    pub fn observe_as(&mut self, environment: &Environment, standing: Standing, now: Timestamp) {
+        let mut standing = standing;
         standing.message = self.words.local_times(&standing.message, now);
         self.stand(environment.key(), standing, now);
     }

@@ -1,12 +1,20 @@
 //! Where an environment stands, in the fixed words: ordered, installing, ready, stopped, released;
-//! and the five ways of standing still, which are never mixed.
+//! and the five ways of standing still, which are never mixed. What failed on a machine is in
+//! [`failed`].
+
+mod failed;
 
 use devpocket_specs::condition::{self, Condition, ConditionStatus};
 use devpocket_specs::environment::{Environment, Phase, Power, conditions};
 use devpocket_specs::install::{InstallState, InstallStatus};
 use jiff::{SignedDuration, Timestamp};
 
+pub use failed::{Failed, failed};
+
 use super::output::{Ink, Sign};
+
+/// What is said of a declaration that was not looked at yet.
+const UNSEEN: &str = "declared anew, not looked at yet";
 
 /// How far an environment is whose machine is ordered, and one whose machine is installed.
 const ORDERED: u8 = 30;
@@ -44,6 +52,9 @@ impl Standing {
     pub fn of(environment: &Environment) -> Standing {
         let status = &environment.status;
         let stage = stage(environment);
+        if !is_current(environment) && !environment.metadata.is_deleting() {
+            return unseen(environment, stage);
+        }
         let still = standstill(environment);
         let ready = is_ready(environment);
         let message = match (&still, status.message.as_str()) {
@@ -70,11 +81,52 @@ impl Standing {
             Some((word @ "unknown", _)) if !ready => Standing { word, sign: Sign::Unknown, ..base },
             Some((word @ "held", _)) if !ready => Standing { word, sign: Sign::Waits, ..base },
             _ if ready => Standing { sign: Sign::Done, at_rest: true, percent: 100, ..base },
+            _ if failed(environment).is_some() => {
+                Standing { sign: Sign::Failed, at_rest: true, ..base }
+            }
             _ if status.phase == Phase::Error || is_refused(environment) => {
                 Standing { sign: Sign::Failed, ..base }
             }
             _ => base,
         }
+    }
+
+    /// The same, where somebody has just asked for another try.
+    pub fn begun_again(self) -> Standing {
+        let message = "asked for; not begun yet".to_owned();
+        Standing { word: "declared", sign: Sign::UnderWay, at_rest: false, message, ..self }
+    }
+
+    /// The same, while something else than rest is waited for.
+    pub fn awaiting(self, what: &str) -> Standing {
+        if !self.at_rest || self.sign != Sign::Done {
+            return self;
+        }
+        Standing { sign: Sign::UnderWay, at_rest: false, message: what.to_owned(), ..self }
+    }
+
+    /// The same, where it is what was waited for.
+    pub fn reached(self) -> Standing {
+        Standing { sign: Sign::Done, at_rest: true, ..self }
+    }
+}
+
+/// What is known is of an older declaration: how it stands says nothing about this one.
+fn unseen(environment: &Environment, (word, percent): (&'static str, u8)) -> Standing {
+    let unobserved = condition::find(&environment.status.conditions, conditions::UNOBSERVED)
+        .filter(|condition| condition.status == ConditionStatus::True);
+    let word = if word == "failed" { "declared" } else { word };
+    Standing {
+        word,
+        sign: if unobserved.is_some() { Sign::Unknown } else { Sign::UnderWay },
+        percent,
+        message: match unobserved {
+            Some(condition) => format!("{UNSEEN}: {}", condition.message),
+            None => UNSEEN.to_owned(),
+        },
+        step: String::new(),
+        ends: None,
+        at_rest: false,
     }
 }
 
@@ -155,13 +207,34 @@ fn stage(environment: &Environment) -> (&'static str, u8) {
     }
 }
 
+/// Whether the newest declaration was looked at. A record just made has nothing to be behind of.
+pub fn is_current(environment: &Environment) -> bool {
+    environment.status.observed_generation >= environment.metadata.generation
+        || environment.status.conditions.is_empty()
+}
+
+/// Whether a condition is about the newest declaration. While Contabo cannot be seen, some are kept
+/// that are about an older one.
+pub fn is_about_now(environment: &Environment, condition: &Condition) -> bool {
+    let generation = environment.metadata.generation;
+    environment.status.observed_generation >= generation
+        && condition.observed_generation.is_none_or(|observed| observed >= generation)
+}
+
+/// Whether what is told of its power and readiness is about the newest declaration.
+pub fn is_seen(environment: &Environment) -> bool {
+    let ready = condition::find(&environment.status.conditions, conditions::READY);
+    ready.is_some_and(|ready| is_about_now(environment, ready))
+}
+
 /// As declared, as far as the newest declaration was looked at. A machine that is stopped because
 /// that was declared is as it should be, though nobody can work on it.
 pub fn is_ready(environment: &Environment) -> bool {
     let status = &environment.status;
-    let current = status.observed_generation >= environment.metadata.generation;
+    let ready = condition::find(&status.conditions, conditions::READY);
+    let Some(ready) = ready.filter(|ready| is_about_now(environment, ready)) else { return false };
     let stopped = status.phase == Phase::Stopped && wanted(environment) == Power::Stopped;
-    current && (stopped || condition::is_true(&status.conditions, conditions::READY))
+    stopped || ready.status == ConditionStatus::True
 }
 
 /// The power that holds now.

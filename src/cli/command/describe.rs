@@ -116,6 +116,11 @@ async fn environment(session: &Session, api: &Api, key: &Key, value: Value) -> R
         let steps: Vec<&str> = plan.steps.iter().map(|step| step.summary.as_str()).collect();
         field(session, "Next", &steps.join("; "));
     }
+    let ways = standing::failed(&environment).map(|failed| failed.ways()).unwrap_or_default();
+    for (index, (command, remark)) in ways.iter().enumerate() {
+        let label = if index == 0 { "You can" } else { "" };
+        field(session, label, &format!("{command}  {remark}"));
+    }
     tell_events(session, &events, key, now);
     Ok(())
 }

@@ -134,16 +134,37 @@ fn summary(session: &Session, environment: &Environment) -> String {
         return format!("{name} is as declared: {power}{}.", for_so_long.unwrap_or_default());
     }
     let message = standing.message.trim_end_matches('.');
+    if !standing::is_current(environment) && !environment.metadata.is_deleting() {
+        let changed = changed(environment).map(|at| format!(" {} ago", ago(at, session.now())));
+        let unseen = condition::find(&environment.status.conditions, conditions::UNOBSERVED)
+            .filter(|condition| condition.status == ConditionStatus::True)
+            .map(|condition| format!(": {}", condition.message.trim_end_matches('.')));
+        let looked = match unseen {
+            Some(why) => format!("was not looked at since{why}"),
+            None => "is being looked at".to_owned(),
+        };
+        return format!("{name} was changed{}, and {looked}.", changed.unwrap_or_default());
+    }
     if let Some((_, condition)) = standing::standstill(environment) {
         let what = standing::joined(standing.word, message);
         return format!("{name} is {what}. So it stands for {}.", since(condition));
     }
     let what = standing::joined(standing.word, message);
     let declared = declared(session, environment);
+    let was_ready = ready.is_some_and(|ready| ready.status == ConditionStatus::True);
     match for_so_long {
+        // How long it has been ready is no measure of what was changed since.
+        Some(_) if was_ready => format!("{name} is not as declared yet: {what}{declared}."),
         Some(long) => format!("{name} has not been ready{long}: {what}{declared}."),
         None => format!("{name} is not ready: {what}{declared}."),
     }
+}
+
+/// When somebody last declared something of it.
+fn changed(environment: &Environment) -> Option<Timestamp> {
+    let managers = environment.metadata.managed_fields.entries();
+    let declared = managers.iter().filter(|entry| entry["subresource"].is_null());
+    declared.filter_map(|entry| entry["time"].as_str()?.parse().ok()).max()
 }
 
 /// `, declared is Running (by ci, 3d ago)`, where power is what differs.
@@ -206,6 +227,10 @@ fn ways(environment: &Environment) -> Option<String> {
         found.is_some_and(|condition| condition.status == ConditionStatus::True)
     };
     let mut ways = Vec::new();
+    if let Some(failed) = standing::failed(environment) {
+        let lead_out = failed.ways().into_iter();
+        ways.extend(lead_out.map(|(command, remark)| format!("{command} ({remark})")));
+    }
     if is(conditions::PAUSED) {
         ways.push(format!("devpocket resume {name}"));
     }

@@ -13,7 +13,7 @@ use crate::cli::follow::absent_failure;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::output::{Format, Table, wrap};
 use crate::cli::session::Session;
-use crate::cli::standing::{Standing, joined};
+use crate::cli::standing::{Standing, failed, joined};
 use crate::cli::target::Named;
 use crate::manifest::short_name;
 
@@ -133,8 +133,8 @@ fn hints(session: &Session, kind: Kind, items: &[Value]) -> Vec<String> {
         .filter_map(|environment| {
             let standing = Standing::of(&environment);
             let name = &environment.metadata.name;
-            let still =
-                ["paused", "held", "waiting", "stalled", "unknown"].contains(&standing.word);
+            let still = failed(&environment).is_some()
+                || ["paused", "held", "waiting", "stalled", "unknown"].contains(&standing.word);
             let quiet = standing.message.is_empty();
             let why = if still { format!(" (explain env/{name})") } else { String::new() };
             (!quiet).then(|| {

@@ -118,8 +118,7 @@ fn told(key: &Key, mut report: Report) -> Report {
         "machine-identity" => {
             let text =
                 "no key, password or keystroke was sent to it. Nothing is repaired by itself";
-            explain(failure.so_far(text), "what is known since when")
-                .attempt(format!("devpocket plan env/{name}"), "what a repair would do")
+            explain(failure.so_far(text), "what is known since when, and what can be done")
         }
         "guest-not-ready" => failure
             .so_far("nothing was sent to the machine")

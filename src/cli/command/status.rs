@@ -266,6 +266,11 @@ fn standing_still(environments: &[Environment], now: Timestamp) -> Vec<String> {
             let since = ago(condition.last_transition_time, now);
             let why = standing::bare(&condition.message, environment, Some(word));
             lines.push(format!("{name} is {} ({since})", standing::joined(word, why)));
+        } else if let Some(failed) = standing::failed(environment) {
+            let name = short_name(&environment.key());
+            let since = ago(failed.condition.last_transition_time, now);
+            let why = failed.condition.message.trim_end_matches('.');
+            lines.push(format!("{name} has failed: {why} ({since}): devpocket explain {name}"));
         }
     }
     lines

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 use devpocket_specs::condition::ConditionStatus;
-use devpocket_specs::environment::Phase;
+use devpocket_specs::environment::{Phase, conditions};
 use serde_json::Value;
 
 use crate::cli::error::{Failure, Outcome, Report};
@@ -26,6 +26,24 @@ const PHASES: [&str; 11] = [
     "resizing",
     "error",
     "terminated",
+];
+
+/// What `--for condition=` may name.
+const CONDITIONS: [&str; 14] = [
+    conditions::READY,
+    conditions::MACHINE_BOUND,
+    conditions::GUEST_READY,
+    conditions::GUEST_CONFIGURED,
+    conditions::DRIFTED,
+    conditions::PAUSED,
+    conditions::HELD,
+    conditions::WAITING,
+    conditions::STALLED,
+    conditions::MACHINE_ENDING,
+    conditions::DISK_REPLACED,
+    conditions::MACHINE_LOST,
+    conditions::NOT_AS_ORDERED,
+    conditions::UNOBSERVED,
 ];
 
 /// Wait until environments are as declared, or until a condition holds.
@@ -76,13 +94,26 @@ fn read(text: &str) -> Result<Goal, Report> {
                 "unknown" => ConditionStatus::Unknown,
                 _ => return Err(wrong(format!("{status:?} is not True, False or Unknown"))),
             };
-            if name == "Ready" && status == ConditionStatus::True {
+            let Some(name) = CONDITIONS.into_iter().find(|known| known.eq_ignore_ascii_case(name))
+            else {
+                return Err(unknown_condition(name));
+            };
+            if name == conditions::READY && status == ConditionStatus::True {
                 return Ok(Goal::Ready);
             }
             Ok(Goal::Condition { name: name.to_owned(), status })
         }
         _ => Err(wrong(format!("{text:?} is nothing to wait for"))),
     }
+}
+
+/// It would never be reached.
+fn unknown_condition(name: &str) -> Report {
+    let near = nearest(name, CONDITIONS.into_iter());
+    let near = near.map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
+    let message = format!("{name:?} is not a condition of environments{near}");
+    let failure = Failure::usage(message).at("--for");
+    failure.because(format!("there are {}", CONDITIONS.join(", "))).into()
 }
 
 #[cfg(test)]
@@ -99,7 +130,7 @@ mod tests {
         for phase in PHASES {
             assert!(read(&format!("phase={phase}")).is_ok(), "{phase}");
         }
-        for wrong in ["ready", "phase=fast", "condition=Ready=maybe"] {
+        for wrong in ["ready", "phase=fast", "condition=Ready=maybe", "condition=Nope"] {
             assert!(read(wrong).is_err(), "{wrong}");
         }
     }
