@@ -21,6 +21,12 @@ fn wanted(draft: &Draft<'_, '_>, bound: &Bound<'_>) -> String {
 /// Plans the rename that makes the account's name the declared one.
 pub(super) fn converge(draft: &mut Draft<'_, '_>, bound: &Bound<'_>, seen: &Seen) {
     let world = draft.world;
+    if [&seen.display_name, &bound.machine.spec.display_name].into_iter().all(|name| {
+        let machine = &bound.machine.metadata.name;
+        names::is_wanted_display_name(world.environment, world.installation_id(), machine, name)
+    }) {
+        return;
+    }
     let wanted = wanted(draft, bound);
     let declared_anew = bound.machine.spec.display_name != wanted;
     if seen.display_name == wanted {

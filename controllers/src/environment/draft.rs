@@ -106,7 +106,7 @@ impl<'w, 'a> Draft<'w, 'a> {
         if status.observed_generation != generation {
             status.to_mut().observed_generation = generation;
         }
-        report::write(self.world, &mut status, &self.report, &holds);
+        report::write(self.world, &mut status, self.report, &holds);
         let mut events = self.events;
         let turned = super::events::transitions(self.world.environment, &status, &events);
         events.extend(turned);

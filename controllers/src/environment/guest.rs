@@ -1,7 +1,7 @@
 //! The guest's part in readiness: what runs is not ready before its operating system is.
 
 use devpocket_specs::condition::ConditionStatus;
-use devpocket_specs::environment::{Phase, Power};
+use devpocket_specs::environment::{Phase, Power, RenderedTemplate};
 use devpocket_specs::guest::{Contact, GuestStatus};
 use devpocket_specs::install::{InstallState, InstallStatus};
 
@@ -34,22 +34,7 @@ pub(super) fn judge(draft: &mut Draft<'_, '_>, bound: &Bound<'_>) {
         say(draft, Phase::Installing, Says::no("WaitingForSsh", text));
         return configuration::judge(draft, bound, Reach::No);
     };
-    let mut install = guest.install.clone();
-    if let Some(install) = &mut install
-        && install.software.is_empty()
-        && let Some(template) = &draft.status.template
-    {
-        install.software = match template.generation {
-            0 => template.name.clone(),
-            version => format!("{}@{version}", template.name),
-        };
-    }
-    if let Some(install) = &mut install {
-        install.usual_seconds = usual(draft, bound, install);
-    }
-    if draft.status.install != install {
-        draft.status.to_mut().install = install;
-    }
+    tell(draft, bound, guest.install.as_ref());
     let (phase, says) = verdict(guest);
     let reach = match says.status {
         ConditionStatus::True => Reach::Ready,
@@ -58,6 +43,38 @@ pub(super) fn judge(draft: &mut Draft<'_, '_>, bound: &Bound<'_>) {
     };
     say(draft, phase, says);
     configuration::judge(draft, bound, reach);
+}
+
+/// Copies the installation into the status, with what its machine does not know. A pass without news
+/// copies nothing.
+fn tell(draft: &mut Draft<'_, '_>, bound: &Bound<'_>, install: Option<&InstallStatus>) {
+    let Some(install) = install else {
+        if draft.status.install.is_some() {
+            draft.status.to_mut().install = None;
+        }
+        return;
+    };
+    let usual_seconds = usual(draft, bound, install);
+    let named = draft.status.template.as_ref().filter(|_| install.software.is_empty());
+    let told = draft.status.install.as_ref().is_some_and(|told| {
+        told.is_same_progress(install)
+            && told.usual_seconds == usual_seconds
+            && named
+                .map_or(told.software == install.software, |named| told.software == software(named))
+    });
+    if !told {
+        let software = named.map_or_else(|| install.software.clone(), software);
+        let install = InstallStatus { software, usual_seconds, ..install.clone() };
+        draft.status.to_mut().install = Some(install);
+    }
+}
+
+/// What is installed, in a word.
+fn software(template: &RenderedTemplate) -> String {
+    match template.generation {
+        0 => template.name.clone(),
+        version => format!("{}@{version}", template.name),
+    }
 }
 
 /// How long it usually takes. Asked for while it is under way, and left as it was afterwards: what

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use devpocket_specs::environment::Environment;
 use devpocket_specs::plan::hex;
 
-pub use crate::operation::token::{bears, display_name, token};
+pub use crate::operation::token::{bears, display_name, is_display_name, token};
 
 /// The cause of an environment's first machine.
 pub const CREATE: &str = "create";
@@ -28,6 +28,16 @@ pub fn words(environment: &Environment) -> &str {
 /// The displayName the environment's machine shall carry in the account.
 pub fn wanted_display_name(environment: &Environment, installation: &str, machine: &str) -> String {
     display_name(words(environment), installation, machine)
+}
+
+/// Whether this is it.
+pub fn is_wanted_display_name(
+    environment: &Environment,
+    installation: &str,
+    machine: &str,
+    name: &str,
+) -> bool {
+    is_display_name(name, words(environment), installation, machine)
 }
 
 #[cfg(test)]

@@ -80,7 +80,7 @@ impl Report {
 pub(super) fn write(
     world: &World<'_>,
     status: &mut Cow<'_, EnvironmentStatus>,
-    report: &Report,
+    report: Report,
     holds: &[Hold],
 ) {
     let silence = silence(world);
@@ -90,11 +90,11 @@ pub(super) fn write(
         if let Some(phase) = report.phase.filter(|phase| *phase != status.phase) {
             status.to_mut().phase = phase;
         }
-        if let Some(ready) = ready(report, holds) {
+        if let Some(ready) = ready(report.ready, holds) {
             put(world, status, conditions::READY, ready);
         }
     }
-    let message = message(report, holds, silence.as_ref());
+    let message = message(&report.message, holds, silence.as_ref());
     if status.message != message {
         status.to_mut().message = message.to_owned();
     }
@@ -104,10 +104,10 @@ pub(super) fn write(
         Says::no("NotBound", "no machine is bound")
     };
     put(world, status, conditions::MACHINE_BOUND, bound);
-    let guest = report.guest.clone().unwrap_or_else(not_looked_at);
+    let guest = report.guest.unwrap_or_else(not_looked_at);
     put(world, status, conditions::GUEST_READY, guest);
-    if let Some(configured) = &report.configured {
-        put(world, status, conditions::GUEST_CONFIGURED, configured.clone());
+    if let Some(configured) = report.configured {
+        put(world, status, conditions::GUEST_CONFIGURED, configured);
     }
     for (name, kind) in [
         (conditions::PAUSED, StandstillKind::Paused),
@@ -120,10 +120,10 @@ pub(super) fn write(
     }
     let unknown = holds.iter().find(|h| h.kind == StandstillKind::Unknown);
     optional(world, status, conditions::UNOBSERVED, silence.as_ref().or(unknown).map(told));
-    optional(world, status, conditions::MACHINE_ENDING, report.ending.clone());
-    optional(world, status, conditions::DISK_REPLACED, report.replaced.clone());
-    optional(world, status, conditions::MACHINE_LOST, report.lost.clone());
-    optional(world, status, conditions::NOT_AS_ORDERED, report.other.clone());
+    optional(world, status, conditions::MACHINE_ENDING, report.ending);
+    optional(world, status, conditions::DISK_REPLACED, report.replaced);
+    optional(world, status, conditions::MACHINE_LOST, report.lost);
+    optional(world, status, conditions::NOT_AS_ORDERED, report.other);
     optional(world, status, conditions::DRIFTED, super::drift::standing(status));
 }
 
@@ -132,8 +132,8 @@ fn told(hold: &Hold) -> Says {
 }
 
 /// A hold explains a missing readiness better than the state of the machine does.
-fn ready(report: &Report, holds: &[Hold]) -> Option<Says> {
-    let ready = report.ready.clone()?;
+fn ready(ready: Option<Says>, holds: &[Hold]) -> Option<Says> {
+    let ready = ready?;
     match holds.first() {
         Some(hold) if ready.status != ConditionStatus::True => {
             Some(Says::new(ready.status, codes::reason(&hold.code), hold.message.clone()))
@@ -142,8 +142,8 @@ fn ready(report: &Report, holds: &[Hold]) -> Option<Says> {
     }
 }
 
-fn message<'a>(report: &'a Report, holds: &'a [Hold], silence: Option<&'a Hold>) -> &'a str {
-    holds.first().or(silence).map_or(&report.message, |hold| &hold.message)
+fn message<'a>(said: &'a str, holds: &'a [Hold], silence: Option<&'a Hold>) -> &'a str {
+    holds.first().or(silence).map_or(said, |hold| &hold.message)
 }
 
 fn not_looked_at() -> Says {

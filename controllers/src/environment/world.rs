@@ -5,10 +5,10 @@
 //! one: the leader's controllers, an API replica answering `plan`, a test.
 
 use std::collections::{BTreeMap, HashMap};
-use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use rustc_hash::FxBuildHasher;
 use uuid::Uuid;
 
 use devpocket_specs::catalogue::Catalogue;
@@ -38,7 +38,7 @@ pub struct Records {
     pub tiers: Vec<Arc<Tier>>,
 }
 
-type ByEnvironment = HashMap<Uuid, Vec<usize>, BuildHasherDefault<DefaultHasher>>;
+type ByEnvironment = HashMap<Uuid, Vec<usize>, FxBuildHasher>;
 
 /// The records, indexed.
 #[derive(Clone, Debug)]
@@ -46,6 +46,8 @@ pub struct Snapshot {
     catalogue: Arc<Catalogue>,
     installation: Option<Arc<Installation>>,
     machines: Vec<Arc<Machine>>,
+    /// The operations about each of them, oldest first.
+    operations: Vec<Arc<Vec<Arc<Operation>>>>,
     /// Places in `machines`, by the environment they are claimed by, were ordered for or released
     /// from. Never gone through, and hashed alike in every run.
     by_environment: ByEnvironment,
@@ -83,6 +85,8 @@ impl Snapshot {
         let Records { installation, machines, operations, templates, namespaces, tiers } = records;
         let tenants = Tenants::new(namespaces, tiers);
         let ledger = Ledger::of(&machines, &operations);
+        let operations =
+            machines.iter().map(|m| ledger.shared_of_machine(&m.metadata.name)).collect();
         let mut by_environment = ByEnvironment::default();
         let mut pool = Vec::new();
         for (place, machine) in machines.iter().enumerate() {
@@ -107,6 +111,7 @@ impl Snapshot {
             catalogue,
             installation,
             machines,
+            operations,
             by_environment,
             pool,
             templates,
@@ -141,7 +146,7 @@ impl Snapshot {
         places.dedup();
         let machines: Vec<&Machine> = places.iter().map(|p| self.machines[*p].as_ref()).collect();
         let mut operations: Vec<&Operation> =
-            machines.iter().flat_map(|m| self.ledger.of_machine(&m.metadata.name)).collect();
+            places.iter().flat_map(|p| &*self.operations[*p]).map(Arc::as_ref).collect();
         // Those of one machine are in order already.
         if machines.len() > 1 {
             operations.sort_by_key(|o| by_age(o));

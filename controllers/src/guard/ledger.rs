@@ -2,10 +2,10 @@
 //! records once so that many questions can be asked cheaply.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use rustc_hash::FxBuildHasher;
 use uuid::Uuid;
 
 use devpocket_specs::machine::{Machine, MachineState};
@@ -32,7 +32,7 @@ pub struct Ledger {
     /// Machines an environment holds.
     pub(super) claimed: Vec<Arc<Machine>>,
     /// Never gone through, and hashed alike in every run.
-    by_machine: HashMap<String, Vec<Arc<Operation>>, BuildHasherDefault<DefaultHasher>>,
+    by_machine: HashMap<String, Arc<Vec<Arc<Operation>>>, FxBuildHasher>,
 }
 
 impl Ledger {
@@ -49,14 +49,11 @@ impl Ledger {
             if ends_a_machine(operation) {
                 ledger.ends.push(operation.clone());
             }
-            ledger
-                .by_machine
-                .entry(operation.spec.machine.clone())
-                .or_default()
-                .push(operation.clone());
+            let on_machine = ledger.by_machine.entry(operation.spec.machine.clone()).or_default();
+            Arc::make_mut(on_machine).push(operation.clone());
         }
         for operations in ledger.by_machine.values_mut() {
-            operations.sort_by(|one, other| by_age(one).cmp(&by_age(other)));
+            Arc::make_mut(operations).sort_by(|one, other| by_age(one).cmp(&by_age(other)));
         }
         for machine in machines {
             ledger.count(machine);
@@ -90,7 +87,12 @@ impl Ledger {
 
     /// The operations about a machine, oldest first.
     pub fn of_machine(&self, machine: &str) -> impl Iterator<Item = &Operation> {
-        self.by_machine.get(machine).into_iter().flatten().map(Arc::as_ref)
+        self.by_machine.get(machine).into_iter().flat_map(|all| all.iter()).map(Arc::as_ref)
+    }
+
+    /// The same, for whoever asks often and keeps them.
+    pub(crate) fn shared_of_machine(&self, machine: &str) -> Arc<Vec<Arc<Operation>>> {
+        self.by_machine.get(machine).cloned().unwrap_or_default()
     }
 
     /// Machines under our care that exist.

@@ -61,7 +61,8 @@ impl Inventory {
     /// The operations on a machine as of now: one that was only planned when this look began may
     /// have been sent since, and what the look shows is then its effect and nobody else's.
     async fn operations_now(&self, machine: &Machine) -> Vec<Arc<Operation>> {
-        let mut operations = self.term.mirrors.operations_on(&machine.metadata.name);
+        let mirrored = self.term.mirrors.operations_on(&machine.metadata.name);
+        let mut operations = Vec::clone(&mirrored);
         for operation in &mut operations {
             if operation.status.phase == OperationPhase::Planned
                 && let Ok(Some(now)) = self.term.client.get::<Operation>(&operation.key()).await

@@ -7,7 +7,7 @@ use devpocket_specs::installation::{self, Installation};
 use devpocket_specs::kind::Kind;
 use devpocket_specs::machine::Machine;
 use devpocket_specs::namespace::Namespace;
-use devpocket_specs::object::{Key, Resource};
+use devpocket_specs::object::{Key, Resource, SharedKey};
 use devpocket_specs::operation::{EnvironmentRef, Operation};
 use devpocket_specs::secret::Secret;
 use devpocket_specs::template::Template;
@@ -15,7 +15,7 @@ use devpocket_specs::tier::Tier;
 use futures::future::{join, join4};
 
 use crate::clock::{Clock, Ids, seed};
-use crate::runtime::Reflector;
+use crate::runtime::{Index, Reflector};
 use crate::store::{Revision, Store};
 
 /// One mirror of each kind that is decided on. Clones share them.
@@ -30,6 +30,8 @@ pub struct Mirrors {
     pub tiers: Reflector<Tier>,
     /// Their values are sealed; only the guest port can open them.
     pub secrets: Reflector<Secret>,
+    /// Every pass asks for it.
+    installation: SharedKey,
 }
 
 impl Mirrors {
@@ -37,15 +39,30 @@ impl Mirrors {
     pub fn new(store: &Arc<dyn Store>, clock: &Arc<dyn Clock>, ids: &dyn Ids) -> Mirrors {
         Mirrors {
             environments: Reflector::new(store.clone(), clock.clone(), seed(ids)),
-            machines: Reflector::new(store.clone(), clock.clone(), seed(ids)),
-            operations: Reflector::grouped(store.clone(), clock.clone(), seed(ids), |operation| {
-                Some(&operation.spec.machine)
-            }),
+            machines: Reflector::indexed(
+                store.clone(),
+                clock.clone(),
+                seed(ids),
+                Index {
+                    mark: |machine: &Machine| machine.spec.claim.is_some(),
+                    ..Index::default()
+                },
+            ),
+            operations: Reflector::indexed(
+                store.clone(),
+                clock.clone(),
+                seed(ids),
+                Index {
+                    group: |operation: &Operation| Some(&operation.spec.machine),
+                    mark: |operation| operation.status.phase.is_open(),
+                },
+            ),
             installations: Reflector::new(store.clone(), clock.clone(), seed(ids)),
             templates: Reflector::new(store.clone(), clock.clone(), seed(ids)),
             namespaces: Reflector::new(store.clone(), clock.clone(), seed(ids)),
             tiers: Reflector::new(store.clone(), clock.clone(), seed(ids)),
             secrets: Reflector::new(store.clone(), clock.clone(), seed(ids)),
+            installation: SharedKey::new(installation_key()),
         }
     }
 
@@ -80,20 +97,31 @@ impl Mirrors {
 
     /// Whether every kind has reached the revision.
     pub fn have_reached(&self, revision: Revision) -> bool {
-        let reached = |now: Option<Revision>| now.is_some_and(|now| now >= revision);
-        reached(self.environments.revision())
-            && reached(self.machines.revision())
-            && reached(self.operations.revision())
-            && reached(self.installations.revision())
-            && reached(self.templates.revision())
-            && reached(self.namespaces.revision())
-            && reached(self.tiers.revision())
-            && reached(self.secrets.revision())
+        self.revisions().into_iter().all(|now| now.is_some_and(|now| now >= revision))
+    }
+
+    /// Whether all kinds stand at one revision, so that no record here is newer than the others.
+    pub fn stand_alike(&self) -> bool {
+        let [first, rest @ ..] = self.revisions();
+        first.is_some() && rest.into_iter().all(|now| now == first)
+    }
+
+    fn revisions(&self) -> [Option<Revision>; 8] {
+        [
+            self.environments.revision(),
+            self.machines.revision(),
+            self.operations.revision(),
+            self.installations.revision(),
+            self.templates.revision(),
+            self.namespaces.revision(),
+            self.tiers.revision(),
+            self.secrets.revision(),
+        ]
     }
 
     /// The one Installation, once there is one.
     pub fn installation(&self) -> Option<Arc<Installation>> {
-        self.installations.get(&installation_key())
+        self.installations.get_shared(&self.installation)
     }
 
     pub fn machine(&self, name: &str) -> Option<Arc<Machine>> {
@@ -107,8 +135,18 @@ impl Mirrors {
     }
 
     /// All operations on a machine.
-    pub fn operations_on(&self, machine: &str) -> Vec<Arc<Operation>> {
+    pub fn operations_on(&self, machine: &str) -> Arc<Vec<Arc<Operation>>> {
         self.operations.list_group(machine)
+    }
+
+    /// The operations that are not over. There are ever more of the others, and none is looked at.
+    pub fn open_operations(&self) -> Vec<SharedKey> {
+        self.operations.marked_keys()
+    }
+
+    /// The machines that are somebody's.
+    pub fn claimed_machines(&self) -> Vec<SharedKey> {
+        self.machines.marked_keys()
     }
 }
 

@@ -4,7 +4,6 @@
 //! mirrors. So a handler never waits, a burst of changes to one record costs one look, and the
 //! mirrors hold no references to themselves.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use devpocket_specs::condition;
@@ -13,7 +12,6 @@ use devpocket_specs::installation::Installation;
 use devpocket_specs::kind::Kind;
 use devpocket_specs::machine::{Claim, Machine};
 use devpocket_specs::object::{Key, Resource, SharedKey};
-use devpocket_specs::operation::Operation;
 
 use super::mirrors::{Mirrors, machine_key};
 use crate::environment::world::template_name;
@@ -48,16 +46,14 @@ pub struct Queues {
 pub fn subscribe(mirrors: &Mirrors, queues: &Queues) {
     let to = queues.clone();
     mirrors.environments.on_change(move |change| {
-        if let Some(environment) = change.object().filter(|_| !change.is_status_only()) {
-            to.environments.add(environment.key().into(), change.priority());
+        if !change.is_status_only() {
+            to.environments.add(change.key.clone(), change.priority());
         }
         configured_anew(&to, change);
     });
     let to = queues.triggers.clone();
     mirrors.secrets.on_change(move |change| {
-        if let Some(secret) = change.object() {
-            to.add(Trigger::Record(secret.key().into()), change.priority());
-        }
+        to.add(Trigger::Record(change.key.clone()), change.priority());
     });
     let to = queues.clone();
     mirrors.machines.on_change(move |change| machine_changed(&to, change));
@@ -66,9 +62,8 @@ pub fn subscribe(mirrors: &Mirrors, queues: &Queues) {
         if let Some(operation) = change.object() {
             let priority =
                 if operation.spec.by_person { Priority::High } else { change.priority() };
-            let key = SharedKey::new(operation.key());
-            to.operations.add(key.clone(), priority);
-            to.triggers.add(Trigger::Record(key), priority);
+            to.operations.add(change.key.clone(), priority);
+            to.triggers.add(Trigger::Record(change.key.clone()), priority);
         }
     });
     let to = queues.triggers.clone();
@@ -84,14 +79,12 @@ pub fn subscribe(mirrors: &Mirrors, queues: &Queues) {
         if let (Some(old), Some(new)) = (&change.old, &change.new)
             && old.metadata.labels != new.metadata.labels
         {
-            to.add(Trigger::Record(new.key().into()), Priority::Low);
+            to.add(Trigger::Record(change.key.clone()), Priority::Low);
         }
     });
     let to = queues.triggers.clone();
     mirrors.templates.on_change(move |change| {
-        if let Some(template) = change.object() {
-            to.add(Trigger::Record(template.key().into()), Priority::Low);
-        }
+        to.add(Trigger::Record(change.key.clone()), Priority::Low);
     });
 }
 
@@ -110,7 +103,7 @@ fn configured_anew(queues: &Queues, change: &Change<Environment>) {
 
 fn machine_changed(queues: &Queues, change: &Change<Machine>) {
     let Some(machine) = change.object() else { return };
-    let key = SharedKey::new(machine.key());
+    let key = change.key.clone();
     let visits_only = match (&change.old, &change.new) {
         (Some(old), Some(new)) => is_only_guest(old, new),
         _ => false,
@@ -204,16 +197,17 @@ fn tenant(mirrors: &Mirrors, queues: &Queues, namespace: &str, priority: Priorit
             queues.environments.add(environment.key().into(), priority);
         }
     }
-    for operation in mirrors.operations.list() {
-        let theirs = operation.spec.environment.as_ref().is_some_and(|e| e.namespace == namespace);
-        if theirs && operation.status.phase.is_open() {
-            queues.operations.add(operation.key().into(), priority);
+    for key in mirrors.open_operations() {
+        let operation = mirrors.operations.get_shared(&key);
+        let of = operation.as_ref().and_then(|operation| operation.spec.environment.as_ref());
+        if of.is_some_and(|environment| environment.namespace == namespace) {
+            queues.operations.add(key, priority);
         }
     }
 }
 
 fn open_operations(mirrors: &Mirrors, queues: &Queues, machine: &str, priority: Priority) {
-    for operation in mirrors.operations_on(machine) {
+    for operation in mirrors.operations_on(machine).iter() {
         if operation.status.phase.is_open() {
             queues.operations.add(operation.key().into(), priority);
         }
@@ -232,10 +226,8 @@ fn stranger(mirrors: &Mirrors, queues: &Queues, stranger: &Machine, priority: Pr
 /// What waits for a newer look: nothing that is at rest, so a sweep of a quiet account costs no
 /// reconcile.
 fn sweep(mirrors: &Mirrors, queues: &Queues) {
-    for operation in mirrors.operations.list() {
-        if operation.status.phase.is_open() {
-            queues.operations.add(operation.key().into(), Priority::Low);
-        }
+    for key in mirrors.open_operations() {
+        queues.operations.add(key, Priority::Low);
     }
     for machine in mirrors.machines.list() {
         let waits = machine.status.instance_id.is_none() || machine.spec.release.is_some();
@@ -264,16 +256,14 @@ pub fn everything(mirrors: &Mirrors, queues: &Queues) {
     for key in mirrors.environments.keys() {
         queues.environments.add(key, Priority::Low);
     }
-    for machine in mirrors.machines.list() {
-        let key = SharedKey::new(machine.key());
-        if machine.spec.claim.is_some() {
-            // Visits come of themselves; this is for one that was forgotten, and brings none forward.
-            queues.guests.add_after(key.clone(), Priority::Low, queues.guest_rest_period);
-        }
+    for key in mirrors.machines.keys() {
         queues.machines.add(key, Priority::Low);
     }
-    let open = |operation: &Arc<Operation>| operation.status.phase.is_open();
-    for operation in mirrors.operations.list().into_iter().filter(open) {
-        queues.operations.add(operation.key().into(), Priority::Low);
+    for key in mirrors.claimed_machines() {
+        // Visits come of themselves; this is for one that was forgotten, and brings none forward.
+        queues.guests.add_after(key, Priority::Low, queues.guest_rest_period);
+    }
+    for key in mirrors.open_operations() {
+        queues.operations.add(key, Priority::Low);
     }
 }

@@ -48,7 +48,7 @@ struct Around {
     machine: Option<Arc<Machine>>,
     environment: Option<Arc<devpocket_specs::environment::Environment>>,
     installation: Arc<Installation>,
-    siblings: Vec<Arc<Operation>>,
+    siblings: Arc<Vec<Arc<Operation>>>,
 }
 
 impl Reconciler for OperationReconciler {

@@ -46,6 +46,27 @@ pub fn display_name(words: &str, installation: &str, machine: &str) -> String {
     if words.is_empty() { token } else { format!("{words} {token}") }
 }
 
+/// Whether it is the very name [`display_name`] makes of these, mostly told without making it.
+pub fn is_display_name(name: &str, words: &str, installation: &str, machine: &str) -> bool {
+    if !is_kept_as_it_is(words) {
+        return name == display_name(words, installation, machine);
+    }
+    let token = name.strip_prefix(words).and_then(|rest| rest.strip_prefix(' '));
+    let rest = token.and_then(|token| token.strip_prefix(PREFIX)?.strip_prefix(installation));
+    rest.and_then(|rest| rest.strip_prefix('-')) == Some(machine)
+}
+
+/// One word that [`safe_words`] changes nothing of.
+fn is_kept_as_it_is(words: &str) -> bool {
+    (1..=WORDS_LIMIT).contains(&words.len())
+        && words.bytes().all(|byte| is_safe(char::from(byte)))
+        && !words.contains(PREFIX)
+}
+
+fn is_safe(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')
+}
+
 /// Sent as `x-trace-id`, so that Contabo's audits name the installation.
 pub fn trace_id(installation: &str) -> String {
     format!("devpocket-{installation}")
@@ -87,10 +108,7 @@ fn parse(word: &str) -> Option<Token> {
 }
 
 fn safe_words(words: &str) -> String {
-    let safe: String = words
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { ' ' })
-        .collect();
+    let safe: String = words.chars().map(|c| if is_safe(c) { c } else { ' ' }).collect();
     // A person's words must not look like a token of ours.
     let kept: Vec<&str> = safe.split_whitespace().filter(|word| tokens(word).is_empty()).collect();
     let mut text = kept.join(" ");
@@ -128,6 +146,23 @@ mod tests {
         assert_eq!(name, "x dp-0a1b2c3d-m-1");
         let long = display_name(&"w".repeat(400), HERE, "m-1");
         assert!(long.len() <= DISPLAY_NAME_LIMIT && bears(&long, HERE, "m-1"));
+    }
+
+    proptest::proptest! {
+        /// Breaks without it: a machine is renamed with every pass, or never.
+        #[test]
+        fn a_name_is_told_from_its_parts_as_if_it_were_made(
+            words in "([a-zA-Z0-9._-]|dp-|ü| ){0,8}|w{118,122}",
+            other in "[a-z ]{0,2}",
+        ) {
+            let name = display_name(&words, HERE, "m-1");
+            proptest::prop_assert!(is_display_name(&name, &words, HERE, "m-1"));
+            for text in [format!("{name}{other}"), format!("{other}{name}"), words.clone(), other] {
+                let told = is_display_name(&text, &words, HERE, "m-1");
+                proptest::prop_assert_eq!(told, text == name, "{:?} for {:?}", text, words);
+            }
+            proptest::prop_assert!(!is_display_name(&name, &words, HERE, "m-2"));
+        }
     }
 
     #[test]

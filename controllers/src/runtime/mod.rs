@@ -24,5 +24,5 @@ pub use backoff::Backoff;
 pub use controller::{Controller, Outcome, Reconciler};
 pub use leader::{Elector, LeaderHandle, LeaseTimings};
 pub use recorder::{Involved, Recorder, Severity};
-pub use reflector::{Change, Reflector};
+pub use reflector::{Change, Index, Reflector};
 pub use workqueue::{Priority, Workqueue};

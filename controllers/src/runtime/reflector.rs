@@ -36,7 +36,8 @@ use fastrand::Rng;
 use futures::StreamExt;
 use tokio::sync::watch;
 
-use self::mirror::{Group, Mirror, Mirrored};
+pub use self::mirror::Index;
+use self::mirror::{Mirror, Mirrored};
 use super::backoff::STORE as BACKOFF;
 use super::workqueue::Priority;
 use crate::clock::Clock;
@@ -53,6 +54,8 @@ pub const CHUNK: usize = 256;
 /// How an object came to be as it is in the mirror.
 #[derive(Debug)]
 pub struct Change<T> {
+    /// Whose: the mirror's own key, which [`Reflector::get_shared`] finds fastest.
+    pub key: SharedKey,
     /// Before; none for a new object.
     pub old: Option<Arc<T>>,
     /// Now; none for one that is gone.
@@ -128,17 +131,17 @@ enum FollowError {
 impl<T: Resource> Reflector<T> {
     /// An empty mirror; `seed` decides the jitter of its back-off (see [`crate::clock::seed`]).
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, seed: u64) -> Self {
-        Reflector::grouped(store, clock, seed, |_| None)
+        Reflector::indexed(store, clock, seed, Index::default())
     }
 
-    /// The same, with the objects of a group at hand: see [`Reflector::list_group`].
-    pub fn grouped(
+    /// The same, with some objects at hand.
+    pub fn indexed(
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         seed: u64,
-        group: Group<T>,
+        index: Index<T>,
     ) -> Self {
-        let mirror = RwLock::new(Mirror::new(group));
+        let mirror = RwLock::new(Mirror::new(index));
         let handlers = RwLock::new(Vec::new());
         let revision = watch::Sender::new(None);
         Reflector { inner: Arc::new(Inner { store, clock, seed, mirror, handlers, revision }) }
@@ -183,8 +186,13 @@ impl<T: Resource> Reflector<T> {
     }
 
     /// The objects of a group, by namespace and name, without looking at the others.
-    pub fn list_group(&self, group: &str) -> Vec<Arc<T>> {
-        self.read().group(group).cloned().collect()
+    pub fn list_group(&self, group: &str) -> Arc<Vec<Arc<T>>> {
+        self.read().group(group)
+    }
+
+    /// The keys of the marked objects, in order, without looking at any object.
+    pub fn marked_keys(&self) -> Vec<SharedKey> {
+        self.read().marked().cloned().collect()
     }
 
     /// Grows with each change of what is mirrored, and with nothing else: unlike the revision it
@@ -229,8 +237,9 @@ impl<T: Resource> Reflector<T> {
         let mut handlers = self.inner.handlers.write().unwrap_or_else(PoisonError::into_inner);
         handlers.push(Arc::clone(&handler));
         drop(handlers);
-        for value in self.list() {
-            handler(&Change { old: None, new: Some(value), listed: true });
+        let here: Vec<_> = self.read().entries().map(|(k, v)| (k.clone(), v.clone())).collect();
+        for (key, value) in here {
+            handler(&Change { key, old: None, new: Some(value), listed: true });
         }
     }
 
@@ -261,14 +270,17 @@ impl<T: Resource> Reflector<T> {
                 tokio::task::yield_now().await;
             }
             let key = stored.key();
-            let (old, same) = match self.read().get(&key) {
-                Some(mirrored) => (mirrored.value.clone(), mirrored.stored.bytes == stored.bytes),
-                None => (None, false),
+            let (key, old, same) = match self.read().entry(&key) {
+                Some((key, mirrored)) => {
+                    let same = mirrored.stored.bytes == stored.bytes;
+                    (key.clone(), mirrored.value.clone(), same)
+                }
+                None => (SharedKey::new(key), None, false),
             };
             let value = if same && old.is_some() {
                 old
             } else {
-                self.read_value(&stored, old, &mut next, &mut changes)
+                self.read_value(&key, &stored, old, &mut next, &mut changes)
             };
             next.insert(key, Mirrored { stored, value });
         }
@@ -276,8 +288,8 @@ impl<T: Resource> Reflector<T> {
         {
             let now = self.read();
             let gone = previous.into_sorted().into_iter().filter(|(key, _)| now.get(key).is_none());
-            changes.extend(gone.filter_map(|(_, mirrored)| {
-                mirrored.value.map(|old| Change { old: Some(old), new: None, listed: true })
+            changes.extend(gone.filter_map(|(key, mirrored)| {
+                mirrored.value.map(|old| Change { key, old: Some(old), new: None, listed: true })
             }));
         }
         self.inner.revision.send_replace(Some(listing.revision));
@@ -286,6 +298,7 @@ impl<T: Resource> Reflector<T> {
 
     fn read_value(
         &self,
+        key: &SharedKey,
         stored: &Stored,
         old: Option<Arc<T>>,
         next: &mut Mirror<T>,
@@ -294,7 +307,7 @@ impl<T: Resource> Reflector<T> {
         match decode::<T>(stored) {
             Some(new) => {
                 let new = Some(Arc::new(new));
-                changes.push(Change { old, new: new.clone(), listed: true });
+                changes.push(Change { key: key.clone(), old, new: new.clone(), listed: true });
                 new
             }
             None => {
@@ -308,17 +321,21 @@ impl<T: Resource> Reflector<T> {
         let key = event.object.key();
         let change = {
             let mut mirror = self.write();
-            let old = mirror.remove(&key).and_then(|mirrored| mirrored.value);
+            let (key, old) = match mirror.remove(&key) {
+                Some((key, mirrored)) => (key, mirrored.value),
+                None => (SharedKey::new(key), None),
+            };
             if event.event == EventType::Deleted {
-                Change { old, new: None, listed: false }
+                Change { key, old, new: None, listed: false }
             } else {
                 let read = decode::<T>(&event.object).map(Arc::new);
                 let new = read.or_else(|| {
-                    mirror.note_unreadable(key.clone());
+                    mirror.note_unreadable(Key::clone(&key));
                     old.clone().filter(|old| old.uid() == event.object.uid())
                 });
-                mirror.insert(key, Mirrored { stored: event.object, value: new.clone() });
-                Change { old, new, listed: false }
+                let mirrored = Mirrored { stored: event.object, value: new.clone() };
+                mirror.insert(key.clone(), mirrored);
+                Change { key, old, new, listed: false }
             }
         };
         self.advance(event.revision);

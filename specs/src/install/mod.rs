@@ -98,6 +98,33 @@ pub struct InstallStatus {
 }
 
 impl InstallStatus {
+    /// Whether both are as far, whatever is said of what is installed and of how long that usually
+    /// takes.
+    #[must_use]
+    pub fn is_same_progress(&self, other: &InstallStatus) -> bool {
+        // Named one by one, so that a field that comes is not forgotten here.
+        let InstallStatus {
+            state,
+            generation,
+            software: _,
+            step,
+            percent,
+            started_at,
+            ended_at,
+            usual_seconds: _,
+            error,
+            warnings,
+            installed_tools,
+            recoveries,
+        } = self;
+        (state, generation, step, percent)
+            == (&other.state, &other.generation, &other.step, &other.percent)
+            && (started_at, ended_at, recoveries)
+                == (&other.started_at, &other.ended_at, &other.recoveries)
+            && (error, warnings, installed_tools)
+                == (&other.error, &other.warnings, &other.installed_tools)
+    }
+
     /// Takes out of what the machine said what must not be kept of it.
     pub fn mask(&mut self, mask: &Mask) {
         let error = self.error.iter_mut();

@@ -2,8 +2,10 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
-use std::hash::{BuildHasherDefault, DefaultHasher, Hash};
+use std::hash::Hash;
 use std::time::Duration;
+
+use rustc_hash::FxBuildHasher;
 
 use super::{Depth, Item, Priority};
 
@@ -62,7 +64,7 @@ impl State {
 }
 
 /// Never gone through, and hashed alike in every run.
-type Keys<K> = HashMap<K, State, BuildHasherDefault<DefaultHasher>>;
+type Keys<K> = HashMap<K, State, FxBuildHasher>;
 
 /// Keys in order of priority and time.
 #[derive(Debug)]
@@ -96,17 +98,18 @@ impl<K: Eq + Hash + Clone> Schedule<K> {
     pub(super) fn add(&mut self, key: K, priority: Priority, at: Duration, now: Duration) {
         // Keys whose delay ended are ready from then, hence before what is added now.
         self.promote(now);
-        let mut state = self.keys.get(&key).copied().unwrap_or_default();
-        if state.wishes.grants(priority, at) {
-            return;
-        }
-        if state.running.is_some() {
-            self.again += usize::from(state.wishes.is_nothing());
-            self.drop_granted(&mut state.wishes, priority, at);
-            state.wishes.later[priority as usize] = Some(Wish { at, stamp: 0 });
-        } else {
-            self.waiting += usize::from(state.wishes.is_nothing());
-            self.place(&key, &mut state.wishes, priority, at, now);
+        // Kept is the copy that came last: those of one key are told from others by where they are
+        // in memory, and whoever asks next has that copy too.
+        let mut state = self.keys.remove(&key).unwrap_or_default();
+        if !state.wishes.grants(priority, at) {
+            if state.running.is_some() {
+                self.again += usize::from(state.wishes.is_nothing());
+                self.drop_granted(&mut state.wishes, priority, at);
+                state.wishes.later[priority as usize] = Some(Wish { at, stamp: 0 });
+            } else {
+                self.waiting += usize::from(state.wishes.is_nothing());
+                self.place(&key, &mut state.wishes, priority, at, now);
+            }
         }
         self.keys.insert(key, state);
     }
@@ -175,10 +178,15 @@ impl<K: Eq + Hash + Clone> Schedule<K> {
         let ((Reverse(priority), _), key) = self.ready.pop_first()?;
         self.waiting -= 1;
         self.running += 1;
-        let state = self.keys.entry(key.clone()).or_default();
-        let wishes = std::mem::take(&mut state.wishes);
-        state.running = wishes.highest();
-        let failures = state.failures;
+        // What is ready has a state, with its wish to be.
+        let (wishes, failures) = match self.keys.get_mut(&key) {
+            Some(state) => {
+                let wishes = std::mem::take(&mut state.wishes);
+                state.running = wishes.highest();
+                (wishes, state.failures)
+            }
+            None => (Wishes::default(), 0),
+        };
         for wish in wishes.later.iter().flatten() {
             self.delayed.remove(&(wish.at, wish.stamp));
         }
