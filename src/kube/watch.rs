@@ -15,6 +15,7 @@
 //! What the store calls slow ends without an ERROR event: the reader may go on from the last
 //! revision it saw, and every client does so after a plain end.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,11 +23,12 @@ use axum::body::{Body, Bytes};
 use axum::http::StatusCode;
 use axum::response::Response;
 use devpocket_controllers::store::{
-    EventType, Listing, Revision, Stored, Watch, WatchError, WatchEvent, WatchItem,
+    EventType, Listing, Revision, Stored, WatchError, WatchEvent, WatchItem,
 };
 use devpocket_specs::kind::Kind;
 use devpocket_specs::status::{Reason, Status};
 use futures::future::{BoxFuture, OptionFuture};
+use futures::stream::BoxStream;
 use futures::{FutureExt as _, StreamExt as _, stream};
 use serde_json::Value;
 use tokio::time::Instant;
@@ -47,6 +49,11 @@ const DEFAULT: Duration = Duration::from_secs(30 * 60);
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// Time between bookmarks; Kubernetes sends about one a minute.
 const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
+
+/// Changes taken from the store at once.
+const AT_ONCE: usize = 64;
+/// From this size on a piece is sent as it is, and what is left goes with the next.
+const PIECE: usize = 64 << 10;
 
 /// Where a watch begins.
 #[derive(Debug, PartialEq, Eq)]
@@ -95,7 +102,8 @@ pub(super) async fn serve(call: Call, resource: ResourcePath) -> Result<Response
     let lasts = lasts.map_or(DEFAULT, Duration::from_secs).min(LONGEST);
     let now = Instant::now();
     let reader = Reader {
-        source: stream::iter(first).chain(source).boxed(),
+        source: stream::iter(first).chain(source).ready_chunks(AT_ONCE).boxed(),
+        taken: VecDeque::new(),
         kind,
         selection,
         fresh: initial.is_empty(),
@@ -112,8 +120,8 @@ pub(super) async fn serve(call: Call, resource: ResourcePath) -> Result<Response
         over: false,
     };
     let live = stream::unfold(reader, |mut reader| async move {
-        let line = reader.next().await?;
-        Some((line, reader))
+        let piece = reader.next().await?;
+        Some((piece, reader))
     });
     let lines = stream::iter(initial).chain(live).map(Ok::<Bytes, std::convert::Infallible>);
     Ok(reply::document(StatusCode::OK, Body::from_stream(lines)))
@@ -179,7 +187,9 @@ fn initial_events(
 
 /// A live watch of one client.
 struct Reader {
-    source: Watch,
+    source: BoxStream<'static, Vec<Result<WatchItem, WatchError>>>,
+    /// Taken from the source and not looked at.
+    taken: VecDeque<Result<WatchItem, WatchError>>,
     kind: Kind,
     selection: Selection,
     shape: Shape,
@@ -206,12 +216,16 @@ fn never() -> Instant {
 }
 
 impl Reader {
-    /// The next line; none when the watch is over.
+    /// The next lines; none when the watch is over. What a commit brings is one piece: each is a
+    /// call to the kernel, and each wait sets all the timers below.
     async fn next(&mut self) -> Option<Bytes> {
         while !self.over {
             let due = self.standing.due().filter(|_| !self.is_asking);
             let stale = self.standing.holds_until();
             let holds = self.standing.holds();
+            if holds && let Some(piece) = self.piece() {
+                return Some(piece);
+            }
             tokio::select! {
                 biased;
                 () = self.shutdown.cancelled() => return self.last_words(),
@@ -236,31 +250,41 @@ impl Reader {
                 // Without an answer nothing more is said.
                 () = tokio::time::sleep_until(stale.unwrap_or_else(never)),
                     if stale.is_some() && holds => {}
-                item = self.source.next(), if holds => match item {
-                    Some(Ok(WatchItem::Progress(revision))) => {
-                        self.seen = self.seen.max(revision);
-                    }
-                    Some(Ok(WatchItem::Event(event))) => {
-                        self.seen = event.revision;
-                        if let Some(line) = self.line(&event) {
-                            self.told = event.revision;
-                            return Some(line);
-                        }
-                    }
-                    Some(Err(WatchError::Expired { requested, oldest })) => {
-                        self.over = true;
-                        let error = WatchError::Expired { requested, oldest };
-                        return Some(error_line(&Status::new(Reason::Expired, error.to_string())));
-                    }
-                    Some(Err(error)) => {
-                        tracing::info!(kind = %self.kind, %error, "a watch ended early");
-                        return self.last_words();
-                    }
+                taken = self.source.next(), if holds && self.taken.is_empty() => match taken {
+                    Some(taken) => self.taken.extend(taken),
                     None => return self.last_words(),
                 },
             }
         }
         None
+    }
+
+    /// The lines of what was taken, as many as one piece holds.
+    fn piece(&mut self) -> Option<Bytes> {
+        let mut piece = Vec::new();
+        while !self.over
+            && piece.len() < PIECE
+            && let Some(item) = self.taken.pop_front()
+        {
+            match item {
+                Ok(WatchItem::Progress(revision)) => self.seen = self.seen.max(revision),
+                Ok(WatchItem::Event(event)) => {
+                    self.seen = event.revision;
+                    if self.line(&event, &mut piece) {
+                        self.told = event.revision;
+                    }
+                }
+                Err(error @ WatchError::Expired { .. }) => {
+                    self.over = true;
+                    piece.extend(error_line(&Status::new(Reason::Expired, error.to_string())));
+                }
+                Err(error) => {
+                    tracing::info!(kind = %self.kind, %error, "a watch ended early");
+                    piece.extend(self.last_words().unwrap_or_default());
+                }
+            }
+        }
+        (!piece.is_empty()).then(|| piece.into())
     }
 
     fn end(&mut self, ended: &Ended) -> Bytes {
@@ -286,8 +310,8 @@ impl Reader {
         Some(document_line("BOOKMARK", &self.shape.bookmark(self.kind, self.seen, false)))
     }
 
-    /// What an event means for this selection.
-    fn line(&mut self, event: &WatchEvent) -> Option<Bytes> {
+    /// Adds what an event means for this selection; `false` if nothing.
+    fn line(&mut self, event: &WatchEvent, piece: &mut Vec<u8>) -> bool {
         let before = match (&event.previous, event.event) {
             (Some(previous), _) => self.selection.matches(previous),
             (None, EventType::Deleted) => self.selection.matches(&event.object),
@@ -295,20 +319,21 @@ impl Reader {
         };
         let after = event.event != EventType::Deleted && self.selection.matches(&event.object);
         let (word, object) = match (before, after) {
-            (false, false) => return None,
+            (false, false) => return false,
             (false, true) => ("ADDED", event.object.clone()),
             (true, true) => ("MODIFIED", event.object.clone()),
             (true, false) => ("DELETED", gone(event)),
         };
         match self.shape.watched(&object, std::mem::take(&mut self.fresh)) {
-            Ok(bytes) => Some(line(word, &bytes)),
+            Ok(bytes) => add_line(piece, word, &bytes),
             Err(status) => {
                 // A Secret that does not open: the reader must not believe it unchanged.
                 tracing::error!("{}", status.message);
                 self.over = true;
-                Some(error_line(&status))
+                piece.extend(error_line(&status));
             }
         }
+        true
     }
 }
 
@@ -326,13 +351,18 @@ fn gone(event: &WatchEvent) -> Arc<Stored> {
 
 /// One event around bytes that are JSON already.
 fn line(word: &str, object: &[u8]) -> Bytes {
-    let mut line = Vec::with_capacity(object.len() + 40);
-    line.extend_from_slice(b"{\"type\":\"");
-    line.extend_from_slice(word.as_bytes());
-    line.extend_from_slice(b"\",\"object\":");
-    line.extend_from_slice(object);
-    line.extend_from_slice(b"}\n");
-    Bytes::from(line)
+    let mut line = Vec::new();
+    add_line(&mut line, word, object);
+    line.into()
+}
+
+fn add_line(to: &mut Vec<u8>, word: &str, object: &[u8]) {
+    to.reserve(object.len() + 40);
+    to.extend_from_slice(b"{\"type\":\"");
+    to.extend_from_slice(word.as_bytes());
+    to.extend_from_slice(b"\",\"object\":");
+    to.extend_from_slice(object);
+    to.extend_from_slice(b"}\n");
 }
 
 fn document_line(word: &str, object: &Value) -> Bytes {
