@@ -106,13 +106,27 @@ pub async fn authenticate(state: &AppState, headers: &HeaderMap) -> Result<User,
         Bearer::Odd => return Err(unauthorized("the token is not valid")),
         Bearer::Token(token) => token,
     };
-    state.authenticator.authenticate(token).await.map_err(|error| match error {
+    let user = state.authenticator.authenticate(token).await.map_err(|error| match error {
         AuthError::Invalid(why) => unauthorized(&why),
         AuthError::Unavailable(_) => {
             Status::new(Reason::ServiceUnavailable, error.to_string()).with_code("unavailable")
         }
-    })
+    })?;
+    // Whoever asks as somebody else must not be answered, or obeyed, as themselves.
+    match headers.keys().find(|name| name.as_str().starts_with(IMPERSONATE)) {
+        None => Ok(user),
+        Some(name) => Err(Status::new(
+            Reason::Forbidden,
+            format!(
+                "{name}: nothing is done in another's name here; leave out --as, or use their token"
+            ),
+        )
+        .with_code("impersonation")),
+    }
 }
+
+/// What the names of Kubernetes' headers for acting as somebody else begin with.
+const IMPERSONATE: &str = "impersonate-";
 
 /// What stands in `Authorization`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

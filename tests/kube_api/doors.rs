@@ -20,6 +20,25 @@ async fn nothing_is_answered_without_a_valid_token() {
     }
 }
 
+/// Breaks without it: what somebody tries as a viewer is done as the admin they are.
+#[tokio::test]
+async fn nobody_acts_as_somebody_else() {
+    let world = World::new().await;
+    world.environment("web").await;
+    for (name, value) in [("impersonate-user", "ann"), ("Impersonate-Group", "viewers")] {
+        for (method, path) in [
+            (Method::GET, ENVIRONMENTS.to_owned()),
+            (Method::DELETE, format!("{ENVIRONMENTS}/web")),
+        ] {
+            let request = world.request(method.clone(), &path).bearer_auth(ADMIN_TOKEN);
+            let refused = answer(request.header(name, value)).await;
+            assert_eq!(refused.code, 403, "{method} {path}: {refused:?}");
+        }
+    }
+    let there = world.request(Method::GET, &format!("{ENVIRONMENTS}/web")).bearer_auth(ADMIN_TOKEN);
+    assert_eq!(answer(there).await.code, 200);
+}
+
 #[tokio::test]
 async fn who_is_allowed_nothing_gets_nothing_and_is_told() {
     let world = World::new().await;
