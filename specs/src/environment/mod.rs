@@ -49,12 +49,13 @@ pub struct EnvironmentSpec {
     /// An image by name, such as `ubuntu-24.04`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
-    /// Snapshots that shall exist.
+    /// Snapshots that shall exist. Not available yet: a value is refused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub snapshots: Vec<SnapshotSpec>,
+    /// When snapshots are taken by themselves. Not available yet: a value is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot_schedule: Option<SnapshotSchedule>,
-    /// Roll back to a snapshot, once.
+    /// Roll back to a snapshot, once. Not available yet: a value is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restore: Option<RestoreRequest>,
     /// Restart the machine, once.
@@ -67,7 +68,7 @@ pub struct EnvironmentSpec {
     /// there is nothing to go on with, it is a rebuild, which waits for an approval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recover: Option<Request>,
-    /// Start a machine that automation stopped, once.
+    /// Start a machine that automation stopped, once. Not available yet: a value is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wake: Option<Request>,
     #[serde(default, skip_serializing_if = "is_default")]
@@ -75,7 +76,8 @@ pub struct EnvironmentSpec {
     /// Environment variables of the `dev` user.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub env: Vec<EnvVar>,
-    /// Absolute paths that move with the environment when it changes machines.
+    /// Absolute paths that move with the environment when it changes machines. Not available yet: a
+    /// value is refused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub data_paths: Vec<String>,
     /// What becomes of the paid machine when the environment is deleted.
@@ -84,11 +86,13 @@ pub struct EnvironmentSpec {
     /// Whether changes made outside DevPocket are undone or only shown.
     #[serde(default)]
     pub drift: DriftPolicy,
+    /// Stopping what nobody uses. Not available yet: a value is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub activity: Option<ActivityPolicy>,
+    /// Starting and stopping by the clock. Not available yet: a value is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<PowerSchedule>,
-    /// Release the environment at this time.
+    /// Release the environment at this time. Not available yet: a value is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lifetime: Option<Lifetime>,
     /// While set and not over, nothing is done for this environment.
@@ -97,7 +101,8 @@ pub struct EnvironmentSpec {
     /// Classes of risky steps that need no approval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auto_approve: Option<AutoApprove>,
-    /// Contract term of a machine bought for this environment, in months.
+    /// Contract term of a machine bought for this environment, in months: 1, 3, 6 or 12. It cannot be
+    /// changed later.
     #[serde(default = "one_month")]
     pub contract_months: u8,
 }

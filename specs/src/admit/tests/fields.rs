@@ -41,6 +41,10 @@ fn every_line_of_the_table_is_a_field() {
             }
         }
         assert!(node.is_object(), "{} is no field of spec", rule.field);
+        // Or whoever reads about it counts on it.
+        let description = node["description"].as_str().unwrap_or_default();
+        let told = description.replace('\n', " ").contains("Not available yet");
+        assert_eq!(told, matches!(rule.create, Rule::NotYet(_)), "{}: {description:?}", rule.field);
     }
 }
 
