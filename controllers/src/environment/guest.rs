@@ -4,14 +4,19 @@ use devpocket_specs::condition::ConditionStatus;
 use devpocket_specs::environment::{Phase, Power, RenderedTemplate};
 use devpocket_specs::guest::{Contact, GuestStatus};
 use devpocket_specs::install::{InstallState, InstallStatus};
+use devpocket_specs::operation::{Operation, Verb};
+use jiff::{SignedDuration, Timestamp};
 
 use super::bound::Bound;
 use super::configuration::{self, Reach};
 use super::draft::Draft;
-use super::observed::Observed;
+use super::observed::{Observed, may_have_happened};
 use super::report::Says;
 use crate::guest::identity;
 use crate::install::usual_seconds;
+
+/// A machine has this long to answer over SSH after it was started.
+const BOOT_GRACE: SignedDuration = SignedDuration::from_mins(3);
 
 /// Says what is known of the guest, and takes back a readiness that rests on power alone.
 pub(super) fn judge(draft: &mut Draft<'_, '_>, bound: &Bound<'_>) {
@@ -35,7 +40,14 @@ pub(super) fn judge(draft: &mut Draft<'_, '_>, bound: &Bound<'_>) {
         return configuration::judge(draft, bound, Reach::No);
     };
     tell(draft, bound, guest.install.as_ref());
-    let (phase, says) = verdict(guest);
+    let (phase, says) = match boots_until(draft, bound, guest) {
+        Some(until) => {
+            draft.wake_at(until);
+            let text = "the machine was started or stopped just now; SSH does not answer yet";
+            (Phase::Configuring, Says::no("Starting", text))
+        }
+        None => verdict(guest),
+    };
     let reach = match says.status {
         ConditionStatus::True => Reach::Ready,
         _ if guest.contact == Contact::Answering => Reach::Answers,
@@ -43,6 +55,23 @@ pub(super) fn judge(draft: &mut Draft<'_, '_>, bound: &Bound<'_>) {
     };
     say(draft, phase, says);
     configuration::judge(draft, bound, reach);
+}
+
+/// Until when silence is no loss, if it is none: what was just started does not answer at once, and what
+/// was just stopped answers no more, which may be known before the list of the account shows it.
+fn boots_until(draft: &Draft<'_, '_>, bound: &Bound<'_>, guest: &GuestStatus) -> Option<Timestamp> {
+    if guest.contact != Contact::Silent {
+        return None;
+    }
+    let power = |o: &&&Operation| {
+        let verbs = [Verb::Start, Verb::Restart, Verb::Stop, Verb::Shutdown];
+        verbs.contains(&o.spec.verb) && may_have_happened(o)
+    };
+    let called = bound.operations.iter().filter(power);
+    let called = called.filter_map(|o| o.status.ended_at.or(o.status.issued_at)).max();
+    let seen = bound.machine.status.seen.as_ref().map(|seen| seen.since);
+    let until = called.max(seen)? + BOOT_GRACE;
+    (until > draft.world.now).then_some(until)
 }
 
 /// Copies the installation into the status, with what its machine does not know. A pass without news

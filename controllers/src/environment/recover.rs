@@ -2,8 +2,9 @@
 //!
 //! The environment only asks, in the machine's record (`spec.resume`); whoever visits the machine
 //! starts the installer again and writes down for which request it did (`status.guest.resumed`). Where
-//! there is nothing on the machine to go on with, the request is a reinstall ([`super::install`]),
-//! which wipes the disk and therefore waits for a person.
+//! there is nothing on the machine to go on with, or where it is not the one that was installed, the
+//! request is a reinstall ([`super::install`]), which wipes the disk and therefore waits for a
+//! person.
 
 use devpocket_specs::guest::{Contact, GuestStatus};
 use devpocket_specs::plan::{RiskClass, Step};
@@ -25,6 +26,11 @@ fn guest<'a>(bound: &Bound<'a>) -> Option<&'a GuestStatus> {
 
 fn judged(bound: &Bound<'_>) -> Recovery {
     let guest = guest(bound);
+    if guest.is_some_and(|guest| guest.contact == Contact::WrongIdentity) {
+        let why =
+            "another machine answers where it was, and nothing is sent to one that is not known";
+        return Recovery::Rebuild { why: why.to_owned() };
+    }
     let reachable = guest.is_some_and(|guest| guest.contact == Contact::Answering);
     if reachable && guest.is_some_and(|guest| !guest.missing_tools.is_empty()) {
         return Recovery::Resume { step: "check".to_owned() };

@@ -328,7 +328,7 @@ fn news(old: Option<&GuestStatus>, new: &GuestStatus) -> Option<(Severity, &'sta
 pub(crate) fn identity(evidence: &str) -> String {
     format!(
         "the machine is not the one installed: {evidence}. No key, password or keystroke was sent \
-         to it, and nothing is repaired by itself"
+         to it. `recover` installs it anew, which wipes its disk and waits for an approval"
     )
 }
 

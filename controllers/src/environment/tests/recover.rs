@@ -1,9 +1,10 @@
 //! `recover`: what goes on by itself, and what waits for a person because it wipes.
 
-use devpocket_specs::environment::{Request, conditions};
+use devpocket_specs::environment::{Phase, Request, conditions};
 use devpocket_specs::guest::{Contact, GuestStatus};
 use devpocket_specs::install::{InstallError, InstallState, InstallStatus, codes};
 use devpocket_specs::operation::Verb;
+use jiff::SignedDuration;
 
 use super::lab::{Lab, calls, is_true};
 
@@ -74,6 +75,38 @@ fn what_cannot_be_reached_is_gone_on_with_once_it_can() {
     guest(&mut lab).contact = Contact::Answering;
     lab.settle();
     assert_eq!(lab.machine().spec.resume.as_deref(), Some("one"));
+}
+
+/// Breaks without it: a machine that is another one has no way back but a new environment.
+#[test]
+fn a_machine_that_is_another_one_is_installed_anew_once_a_person_approves_the_wipe() {
+    let mut lab = failed(codes::STEP_FAILED);
+    let guest = guest(&mut lab);
+    guest.contact = Contact::WrongIdentity;
+    guest.install = Some(InstallStatus { state: InstallState::Succeeded, ..Default::default() });
+    assert!(calls(&lab.settle()).is_empty(), "nothing is wiped unasked");
+    ask(&mut lab, "one");
+    let decision = lab.settle();
+    assert_eq!(calls(&decision), ["reinstall"]);
+    assert!(!decision.plan.steps[0].approved && is_true(&lab, conditions::WAITING));
+}
+
+/// Breaks without it: a restart, or a machine that is taken back, is shown as a loss while it boots.
+#[test]
+fn a_machine_that_was_just_started_may_be_silent_for_a_while() {
+    let mut lab = failed(codes::STEP_FAILED);
+    lab.installation.status.user_ca = Some("ssh-ed25519 AAAA ca".into());
+    let now = lab.now;
+    lab.machine_mut().status.seen.as_mut().unwrap().since = now;
+    let guest = guest(&mut lab);
+    guest.contact = Contact::Silent;
+    guest.install = Some(InstallStatus { state: InstallState::Succeeded, ..Default::default() });
+    let decision = lab.settle();
+    assert_eq!(lab.environment.status.phase, Phase::Configuring);
+    let wait = decision.requeue.expect("it is looked at again");
+    lab.now += SignedDuration::try_from(wait).unwrap();
+    lab.settle();
+    assert_eq!(lab.environment.status.phase, Phase::Error, "{:#?}", lab.environment.status);
 }
 
 #[test]
