@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::condition::Condition;
 use crate::environment::{Drift, Power, Reclaim};
 use crate::guest::GuestStatus;
+use crate::metadata::ManagedFields;
 use crate::metadata::{ObjectMeta, is_default};
 use crate::money::Money;
 use crate::object::resource;
@@ -138,6 +139,9 @@ pub struct Release {
     pub reclaim: Reclaim,
     /// The environment's spec at release, for `undelete`.
     pub spec: Value,
+    /// Whose its fields were, so that they are theirs again.
+    #[serde(rename = "managedFields", default, skip_serializing_if = "ManagedFields::is_empty")]
+    pub managed_fields: ManagedFields,
 }
 
 /// A wiped machine, claimable.

@@ -89,6 +89,7 @@ fn machine(machine: &Machine) -> Vec<Value> {
         (Some(claim), _) => Some(format!("{}/{}", claim.namespace, claim.name)),
         (None, _) => None,
     };
+    let release = spec.release.as_ref().filter(|_| spec.claim.is_none() && spec.pool.is_none());
     let instance = status.instance_name.clone().or(status.instance_id.map(|id| id.to_string()));
     vec![
         FILLED,
@@ -101,6 +102,8 @@ fn machine(machine: &Machine) -> Vec<Value> {
         spec.paid_through.map(|day| day.to_string()).into(),
         order.map(|order| order.price.to_string()).into(),
         FILLED,
+        release.map(|release| format!("{}/{}", release.namespace, release.name)).into(),
+        release.map(|release| release.until.to_string()).into(),
     ]
 }
 

@@ -58,7 +58,7 @@ static ENVIRONMENT: [Column; 16] = [
     wide("LAST-USED", "When somebody last worked in it; ? as long as nobody looks."),
     wide("OWNERS", "Who declared its fields."),
 ];
-static MACHINE: [Column; 10] = [
+static MACHINE: [Column; 12] = [
     NAME,
     column("STATE", "What is happening to it."),
     column("INSTANCE", "Contabo's name or number of it."),
@@ -69,6 +69,8 @@ static MACHINE: [Column; 10] = [
     column("PAID-UNTIL", "Last day it is paid for."),
     column("COST", "Price a month, net of VAT."),
     AGE,
+    wide("RELEASED-FROM", "The deleted environment whose disk it keeps."),
+    wide("KEPT-UNTIL", "Until when that can be undone."),
 ];
 static OPERATION: [Column; 7] = [
     NAME,

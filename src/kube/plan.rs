@@ -31,7 +31,7 @@ use serde_json::Value;
 use super::call::Call;
 use super::made::same_hash;
 use super::path::ResourcePath;
-use super::{document, fit, made, reply, rules};
+use super::{document, fit, made, reply, rules, undelete};
 use crate::server::AppState;
 
 /// Fewest digits of a hash that are accepted for the whole of it.
@@ -52,6 +52,9 @@ pub struct EnvironmentPlan {
     /// What the plan rests on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub facts: Vec<Fact>,
+    /// What is worth knowing beside it, a sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// Plans that were shown before, oldest first; only where `recent` was asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recent: Vec<PlanMade>,
@@ -71,7 +74,7 @@ pub(super) async fn stored(call: Call, resource: ResourcePath) -> Result<Respons
         Change::None
     };
     let planned = planned(&call.state, &object, Some(&stored.object)).await?;
-    Ok(answer(&call, &object, change, planned))
+    Ok(answer(&call, &object, change, planned, Vec::new()))
 }
 
 /// `POST .../plan`: what would happen if the body were applied, or patched in.
@@ -100,7 +103,8 @@ pub(super) async fn proposed(call: Call, resource: ResourcePath) -> Result<Respo
     let change = admitted.change();
     let object = considered(admitted.object(), change);
     let planned = planned(&call.state, &object, old).await?;
-    let mut response = answer(&call, &object, change, planned);
+    let notes = undelete::notes(&call.state, change, &object, false).await?;
+    let mut response = answer(&call, &object, change, planned, notes);
     reply::warn(&mut response, &warnings);
     Ok(response)
 }
@@ -184,7 +188,13 @@ fn corrupt(error: ObjectError) -> Status {
 }
 
 /// Shows a plan, and keeps what it rests on.
-fn answer(call: &Call, object: &Object, change: Change, planned: Planned) -> Response {
+fn answer(
+    call: &Call,
+    object: &Object,
+    change: Change,
+    planned: Planned,
+    notes: Vec<String>,
+) -> Response {
     let (state, key) = (&call.state, object.key());
     let change = format!("{change:?}");
     let recent = if call.params.recent {
@@ -206,6 +216,7 @@ fn answer(call: &Call, object: &Object, change: Change, planned: Planned) -> Res
         change,
         plan: planned.plan,
         facts: planned.facts,
+        notes,
         recent,
         environment: object.to_value(),
     };

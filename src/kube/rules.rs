@@ -10,7 +10,7 @@ use devpocket_specs::status::{Cause, Reason, Status};
 use devpocket_specs::template::{self, Template};
 
 use super::call::Call;
-use super::{forbidden, tenancy};
+use super::{forbidden, tenancy, undelete};
 use crate::access::Attributes;
 use crate::server::AppState;
 
@@ -98,10 +98,13 @@ async fn existing(
     object: &Object,
 ) -> Result<Vec<Guard>, Status> {
     let before = old.map(references).unwrap_or_default();
+    let comes_back = undelete::comes_back(old, object);
     let mut causes = Vec::new();
     let mut guards = Vec::new();
     for Reference { field, key } in references(object) {
-        if before.iter().any(|known| known.key == key) {
+        // A template is needed for an installation, and what comes back is installed.
+        if before.iter().any(|known| known.key == key) || (comes_back && key.kind == Kind::Template)
+        {
             continue;
         }
         match state.store.get(&key).await? {
@@ -151,7 +154,8 @@ async fn parameters(state: &AppState, old: Option<&Object>, object: &Object) -> 
         let spec = object.field("spec");
         (spec["template"].clone(), spec["parameters"].clone())
     };
-    if object.kind != Kind::Environment || old.map(said) == Some(said(object)) {
+    let same = old.map(said) == Some(said(object)) || undelete::comes_back(old, object);
+    if object.kind != Kind::Environment || same {
         return Ok(());
     }
     let corrupt = |error: ObjectError| Status::from(StoreError::Corrupt(error.to_string()));

@@ -24,7 +24,7 @@ use uuid::Uuid;
 use super::call::Call;
 use super::params::{bad, dry_run, orphan_dependents, propagation};
 use super::path::{Part, ResourcePath};
-use super::{body, document, events, fit, plan, reply, rules, secrets, strategic};
+use super::{body, document, events, fit, plan, reply, rules, secrets, strategic, undelete};
 
 /// How often a write is tried when others write the same object at the same time.
 pub(super) const ATTEMPTS: u32 = 10;
@@ -65,7 +65,7 @@ impl Outcome {
 /// `POST` to a collection.
 pub(super) async fn create(call: Call, resource: ResourcePath) -> Result<Response, Status> {
     let document = call.document()?;
-    let (document, warnings) = fit::object(&call, &resource, document)?;
+    let (document, mut warnings) = fit::object(&call, &resource, document)?;
     let named = |field: &str| document["metadata"][field].as_str().unwrap_or_default().to_owned();
     let (name, prefix) = (named("name"), named("generateName"));
     let mut key = resource.key();
@@ -95,6 +95,7 @@ pub(super) async fn create(call: Call, resource: ResourcePath) -> Result<Respons
         Ok(Request::Create { object })
     };
     let outcome = commit(&call, &key, request).await?;
+    warnings.extend(undelete::notes(&call.state, outcome.change, outcome.object(), true).await?);
     outcome.reply(&call, &warnings)
 }
 
@@ -142,7 +143,7 @@ pub(super) async fn patch(call: Call, resource: ResourcePath) -> Result<Response
         let patch = body::json(&call.body)?.value;
         return rewrite(call, &resource, |seen| patch::json_patch(seen, &patch)).await;
     }
-    let (patch, warnings) = match kind {
+    let (patch, mut warnings) = match kind {
         PatchKind::Json => (body::json(&call.body)?.value, Vec::new()),
         PatchKind::Merge => fit::fields(&call, &resource, body::json(&call.body)?)?,
         PatchKind::Apply => fit::object(&call, &resource, body::yaml(&call.body)?)?,
@@ -162,6 +163,7 @@ pub(super) async fn patch(call: Call, resource: ResourcePath) -> Result<Response
         Ok(Request::Patch { kind, patch, subresource })
     };
     let outcome = commit(&call, &key, request).await?;
+    warnings.extend(undelete::notes(&call.state, outcome.change, outcome.object(), true).await?);
     outcome.reply(&call, &warnings)
 }
 

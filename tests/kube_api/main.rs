@@ -21,6 +21,7 @@ mod rules;
 mod secrets;
 mod server;
 mod tiers;
+mod undelete;
 mod versions;
 mod watches;
 mod withheld;

@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::roles;
-use super::world::{Answer, ENVIRONMENTS, World, answer};
+use super::world::{ADMIN_TOKEN, Answer, ENVIRONMENTS, World, answer};
 
 const APPLY: &str = "application/apply-patch+yaml";
 
@@ -63,7 +63,7 @@ pub async fn world() -> World {
     world
 }
 
-fn environment(size: &str) -> Value {
+pub fn environment(size: &str) -> Value {
     json!({
         "apiVersion": "devpocket.dev/v1alpha1", "kind": "Environment",
         "metadata": {"name": "web"},
@@ -198,88 +198,6 @@ async fn an_approval_records_who_and_until_when() {
     let risky: Vec<_> = plan.plan.steps.iter().filter_map(|s| s.fingerprint.clone()).collect();
     assert_eq!((approval.by.as_str(), &approval.fingerprints), ("admin", &risky));
     assert_eq!(approval.expires.duration_since(approval.at), SignedDuration::from_secs(60));
-}
-
-#[tokio::test]
-async fn a_released_machine_leads_back_to_its_environment() {
-    let world = world().await;
-    let path = format!("{ENVIRONMENTS}/web/undelete");
-    let nothing = world.send(Method::POST, &path, &Value::Null).await;
-    assert_eq!((nothing.code, nothing.reason()), (404, "NotFound"));
-    let uid = Uuid::from_u128(0x0000_4000_8000_0000_0000_0000_0007);
-    let now = world.clock.now();
-    let release = Release {
-        uid,
-        namespace: "team-a".into(),
-        name: "web".into(),
-        at: now,
-        until: now + SignedDuration::from_hours(24),
-        reclaim: Reclaim::Pool,
-        spec: environment("vps-10-nvme")["spec"].clone(),
-    };
-    let machine = Machine {
-        metadata: ObjectMeta::named("", "m-1"),
-        spec: MachineSpec { managed: true, release: Some(release), ..MachineSpec::default() },
-        status: MachineStatus::default(),
-    };
-    system(&world).create(&machine).await.unwrap();
-    let dry = world.send(Method::POST, &format!("{path}?dryRun=All"), &Value::Null).await;
-    assert_eq!(dry.code, 201, "{dry:?}");
-    let back = world.send(Method::POST, &path, &Value::Null).await;
-    assert_eq!(back.code, 201, "{back:?}");
-    assert_eq!(back.body["metadata"]["annotations"][names::UNDELETE_OF], uid.to_string());
-    assert_eq!(back.body["spec"]["size"], "vps-10-nvme");
-    let again = world.send(Method::POST, &path, &Value::Null).await;
-    assert_eq!(again.reason(), "AlreadyExists");
-    world.send(Method::DELETE, &format!("{ENVIRONMENTS}/web"), &Value::Null).await;
-    world.clock.advance(Duration::from_secs(25 * 60 * 60));
-    let late = world.send(Method::POST, &path, &Value::Null).await;
-    assert!(late.message().contains("until"), "{late:?}");
-}
-
-/// A released machine of `web` in the namespace `mine`, whose environment approved in advance.
-async fn released_with_consent(world: &World) {
-    let mut spec = environment("vps-10-nvme")["spec"].clone();
-    spec["autoApprove"] = json!({"classes": ["data-risk"]});
-    let now = world.clock.now();
-    let release = Release {
-        uid: Uuid::from_u128(0x0000_4000_8000_0000_0000_0000_0009),
-        namespace: "mine".into(),
-        name: "old".into(),
-        at: now,
-        until: now + SignedDuration::from_hours(24),
-        reclaim: Reclaim::Pool,
-        spec,
-    };
-    let machine = Machine {
-        metadata: ObjectMeta::named("", "m-9"),
-        spec: MachineSpec { managed: true, release: Some(release), ..MachineSpec::default() },
-        status: MachineStatus::default(),
-    };
-    system(world).create(&machine).await.unwrap();
-}
-
-#[tokio::test]
-async fn who_may_not_approve_brings_it_back_without_consent_in_advance() {
-    let world = roles::world().await;
-    released_with_consent(&world).await;
-    let path = "/kube/apis/devpocket.dev/v1alpha1/namespaces/mine/environments/old";
-    let undelete = async |token: &str| {
-        let request = world.request(Method::POST, &format!("{path}/undelete"));
-        answer(request.bearer_auth(token)).await
-    };
-    let refused = undelete(roles::VIEWER).await;
-    assert_eq!(refused.code, 403, "{refused:?}");
-    let back = undelete(roles::EDITOR).await;
-    assert_eq!(back.code, 201, "{back:?}");
-    assert!(back.body["spec"]["autoApprove"].is_null(), "{back:?}");
-    let told = back.headers["warning"].to_str().unwrap();
-    assert!(told.contains("spec.autoApprove") && told.contains("owner"), "{told}");
-    assert_eq!(world.send(Method::DELETE, path, &Value::Null).await.code, 200);
-    let whole = undelete(roles::OWNER).await;
-    assert_eq!(whole.code, 201, "{whole:?}");
-    assert_eq!(whole.body["spec"]["autoApprove"]["classes"][0], "data-risk");
-    assert!(!whole.headers.contains_key("warning"), "{whole:?}");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use devpocket_specs::environment::Phase;
 use devpocket_specs::machine::{Machine, Release};
-use devpocket_specs::metadata::names;
+use devpocket_specs::metadata::{ManagedFields, names};
 use devpocket_specs::object::Resource;
 use devpocket_specs::operation::{Operation, OperationPhase, Verb};
 use devpocket_specs::plan::{RiskClass, StandstillKind, Step};
@@ -108,6 +108,13 @@ fn never_bought(draft: &mut Draft<'_, '_>, machine: &Machine) {
     }
 }
 
+/// Whose the declaration is, without the parts of the status.
+fn declared_by(managers: &ManagedFields) -> ManagedFields {
+    let mut entries = managers.entries();
+    entries.retain(|entry| entry.get("subresource").is_none());
+    entries.into()
+}
+
 fn unbind(draft: &mut Draft<'_, '_>, machine: &Machine) {
     draft.edit(machine, |spec| spec.claim = None);
 }
@@ -128,6 +135,7 @@ fn release(draft: &mut Draft<'_, '_>, machine: &Machine) {
         until,
         reclaim: environment.spec.reclaim,
         spec: serde_json::to_value(&environment.spec).unwrap_or(Value::Null),
+        managed_fields: declared_by(&environment.metadata.managed_fields),
     });
     let price = machine.spec.order.as_ref().map(|o| &o.price);
     let step = Step {

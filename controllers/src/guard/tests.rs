@@ -309,6 +309,7 @@ fn installing_for_an_environment_is_no_deletion_and_wiping_is() {
             until: account.lab.now,
             reclaim: Default::default(),
             spec: serde_json::Value::Null,
+            managed_fields: Default::default(),
         });
     }
     let mut install = account.operation(Verb::Reinstall, 0, 0);

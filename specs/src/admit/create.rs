@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::draft::{Draft, within_size};
 use super::{Admitted, Change, Context, Subresource, authority, change, kind_of, managed};
 use crate::kind::Kind;
+use crate::metadata::names::UNDELETE_OF;
 use crate::object::Object;
 use crate::status::{Reason, Status};
 use crate::validation::names::MAX_LABEL;
@@ -52,10 +53,18 @@ fn make(
     draft.add(change::on_create(&draft.object));
     let mut object = draft.finish()?;
     if !applied {
-        managed::track(None, &mut object, Subresource::None, context);
+        // What comes back belongs to whom it belonged, and nothing in it is new.
+        let before = taken_back(&object).then(|| object.clone());
+        managed::track(before.as_ref(), &mut object, Subresource::None, context);
     }
     within_size(&object)?;
     Ok(Admitted { change: Change::Create, object, expected_revision: None })
+}
+
+/// Whether it comes back with who owned its fields.
+fn taken_back(object: &Object) -> bool {
+    object.metadata.annotations.contains_key(UNDELETE_OF)
+        && !object.metadata.managed_fields.is_empty()
 }
 
 /// Sets what belongs to the server.

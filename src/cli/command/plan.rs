@@ -117,6 +117,7 @@ async fn stored(
             environment: api.typed(environment).ok().map(Box::new),
             plan,
             facts: Vec::new(),
+            notes: Vec::new(),
             planned: true,
         });
     }

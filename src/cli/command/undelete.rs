@@ -23,6 +23,9 @@ pub struct UndeleteArgs {
     /// Environments
     #[arg(required = true, value_name = "NAME")]
     names: Vec<String>,
+    /// The machine that is meant, where several are kept; then NAME may be any that is free
+    #[arg(long, value_name = "MACHINE")]
+    machine: Option<String>,
     /// Judge, change nothing
     #[arg(long)]
     dry_run: bool,
@@ -34,12 +37,20 @@ pub struct UndeleteArgs {
 pub async fn run(session: &Session, args: UndeleteArgs) -> Outcome {
     let api = session.api()?;
     let mut targets = BTreeMap::new();
+    let body = match &args.machine {
+        Some(_) if args.names.len() > 1 => {
+            let text = "--machine brings back one environment, and several are named";
+            return Err(Failure::usage(text).into());
+        }
+        Some(machine) => json!({"machine": machine}),
+        None => json!({}),
+    };
     for name in Named::environments(&args.names)? {
         let key = session.environment(&name);
         if let Some(failure) = still_there(session, &api, &key).await? {
             return Err(failure.into());
         }
-        let answer = api.act(&key, "undelete", &json!({}), args.dry_run).await;
+        let answer = api.act(&key, "undelete", &body, args.dry_run).await;
         let written = answer.map_err(|error| match &error {
             ApiError::Refused { status, request_id, .. } => {
                 let mut report = refusal::refused(status, request_id.as_deref());

@@ -38,6 +38,8 @@ struct Answer {
     plan: Plan,
     #[serde(default)]
     facts: Vec<Fact>,
+    #[serde(default)]
+    notes: Vec<String>,
     environment: Value,
 }
 
@@ -136,6 +138,7 @@ pub fn planned(
         after,
         plan: answer.plan,
         facts: answer.facts,
+        notes: answer.notes,
         planned: true,
     })
 }
@@ -173,6 +176,7 @@ pub fn compared(wanted: &Wanted, before: Option<Value>, after: &Value) -> Item {
         environment: None,
         plan: Plan::default(),
         facts: Vec::new(),
+        notes: Vec::new(),
         planned: false,
     }
 }
@@ -256,6 +260,7 @@ fn later(wanted: &Wanted) -> Item {
         spec,
         plan: Plan::of(steps),
         facts: Vec::new(),
+        notes: Vec::new(),
         planned: false,
     }
 }

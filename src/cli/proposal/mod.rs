@@ -98,6 +98,8 @@ pub struct Item {
     pub plan: Plan,
     /// What the plan rests on.
     pub facts: Vec<Fact>,
+    /// What is worth knowing beside it, a sentence each.
+    pub notes: Vec<String>,
     /// Planned by the server, so that its hash can be sent along.
     pub planned: bool,
 }

@@ -166,6 +166,7 @@ async fn item(api: &Api, key: Key, object: Value, recoverable: bool) -> Result<I
         environment,
         plan,
         facts: Vec::new(),
+        notes: Vec::new(),
         planned: false,
     })
 }

@@ -118,6 +118,7 @@ fn item_lines(item: &Item, style: &Style) -> Vec<String> {
     };
     let head = format!("{} {name}  {what}", style.sign(sign));
     let mut lines = vec![head.trim_end().to_owned()];
+    lines.extend(item.notes.iter().map(|note| format!("    {} {note}", style.sign(Sign::Waits))));
     let widest = item.plan.steps.iter().map(|step| step.summary.chars().count()).max();
     let width = widest.unwrap_or(0).min(SUMMARY);
     for (index, step) in item.plan.steps.iter().enumerate() {

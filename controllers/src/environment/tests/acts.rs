@@ -127,6 +127,7 @@ impl Lab {
             until: at(-1_500),
             reclaim: Default::default(),
             spec: serde_json::Value::Null,
+            managed_fields: Default::default(),
         });
         machine.spec.pool = Some(Pool { since: at(-60) });
         machine.status.state = MachineState::Available;

@@ -80,6 +80,7 @@ fn a_released_machine_counts_no_more() {
         until: now + jiff::SignedDuration::from_hours(24),
         reclaim: Default::default(),
         spec: serde_json::Value::Null,
+        managed_fields: Default::default(),
     });
     assert_eq!(code(&lab), "");
 }
