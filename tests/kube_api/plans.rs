@@ -1,7 +1,6 @@
 //! The parts only DevPocket has: plans, approvals, undelete, resolve, the catalogue.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use devpocket::clock::RandomIds;
 use devpocket::kube::{CatalogueView, EnvironmentPlan};
@@ -9,11 +8,10 @@ use devpocket_controllers::client::Client;
 use devpocket_controllers::clock::Clock as _;
 use devpocket_specs::admit::Actor;
 use devpocket_specs::catalogue::Catalogue;
-use devpocket_specs::environment::{Environment, Reclaim};
+use devpocket_specs::environment::Environment;
 use devpocket_specs::installation::{
     Installation, InstallationSpec, InstallationStatus, NAME, Sweep,
 };
-use devpocket_specs::machine::{Machine, MachineSpec, MachineStatus, Release};
 use devpocket_specs::metadata::{ObjectMeta, names};
 use devpocket_specs::money::Money;
 use devpocket_specs::operation::{Operation, OperationPhase, OperationSpec, OperationStatus, Verb};
@@ -22,8 +20,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::roles;
-use super::world::{ADMIN_TOKEN, Answer, ENVIRONMENTS, World, answer};
+use super::world::{Answer, ENVIRONMENTS, World};
 
 const APPLY: &str = "application/apply-patch+yaml";
 

@@ -42,19 +42,19 @@ pub fn failed(environment: &Environment) -> Option<Failed<'_>> {
     Some(Failed { code, condition: guest, name: &environment.metadata.name, begins_anew })
 }
 
+/// What `recover` does where nothing can be gone on with.
+const WIPES: &str = "plans to wipe the disk and install anew, which waits for an approval";
+
 impl Failed<'_> {
     /// Commands that lead out of it, the safest first, each with what it does.
     pub fn ways(&self) -> Vec<(String, &'static str)> {
         let name = self.name;
         if self.code == MACHINE_IDENTITY {
-            return vec![(
-                format!("devpocket edit env/{name}"),
-                "spec.rebuild: {id: anew} wipes the disk and installs it anew; asks first",
-            )];
+            return vec![(format!("devpocket recover {name}"), WIPES)];
         }
         let recover = match self.begins_anew {
             false => "goes on where it stopped; nothing is wiped",
-            true => "plans to wipe the disk and install anew, which waits for an approval",
+            true => WIPES,
         };
         vec![
             (format!("devpocket recover {name} --wait"), recover),
