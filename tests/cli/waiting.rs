@@ -190,7 +190,7 @@ async fn a_machine_with_another_key_names_a_way_that_leads_somewhere() {
     let ended = world.run(&["wait", "db"]).await;
     assert_eq!(ended.code, 1, "{}", ended.err);
     assert!(ended.err.contains("error[machine-identity]: env/db: the machine is not"), "{ended:?}");
-    assert!(ended.err.contains("devpocket edit env/db"), "{}", ended.err);
+    assert!(ended.err.contains("devpocket recover db"), "{}", ended.err);
     let ended = world.run(&["explain", "env/db"]).await.done();
     assert!(ended.out.contains("You can: devpocket recover db (plans to wipe"), "{}", ended.out);
 }
