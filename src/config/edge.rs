@@ -307,7 +307,7 @@ fn smtp_url(text: &str) -> Result<Smtp, &'static str> {
 
 /// Percent-decoded, as URLs hold what is not plain.
 fn decoded(text: &str) -> Option<String> {
-    super::traces::decoded(text)
+    super::telemetry::decoded(text)
 }
 
 #[cfg(test)]

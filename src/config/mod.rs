@@ -14,9 +14,9 @@ mod offers;
 mod parse;
 mod settings;
 mod source;
+mod telemetry;
 #[cfg(test)]
 mod tests;
-mod traces;
 
 pub use accounts::AccountArgs;
 pub use doctor::DoctorConfig;
@@ -26,6 +26,7 @@ pub use guest::GuestSsh;
 pub use parse::money;
 pub use settings::{CONTABO_SIMULATED_NOTE, Database, ServeConfig, Warning};
 pub use source::{ConfigError, MigrateArgs, ServeArgs, Source};
+pub use telemetry::TelemetryArgs;
 
 /// Everything wrong with the configuration.
 #[derive(Debug, thiserror::Error)]

@@ -12,7 +12,7 @@ use jiff::civil::Date;
 use crate::access::seal::Sealer;
 use crate::accounts::AccountSettings;
 use crate::contabo::{ContaboConfig, Credentials, READ_TIMEOUT, Sensitive};
-use crate::telemetry::{TracesConfig, check_filter};
+use crate::telemetry::{MetricsConfig, TracesConfig, check_filter};
 
 use super::ConfigErrors;
 use super::accounts::{Reach, accounts};
@@ -21,7 +21,7 @@ use super::guest::{GuestSsh, guest_ssh};
 use super::offers::{catalogue, default_region, default_shell, default_size};
 use super::parse;
 use super::source::{Secret, Source};
-use super::traces::traces;
+use super::telemetry::{metrics, traces};
 
 /// Said when the addresses are on this computer. Which account signs in there is not known yet.
 pub const CONTABO_SIMULATED_NOTE: &str = "CONTABO_API_URL and CONTABO_AUTH_URL are on this \
@@ -88,6 +88,8 @@ pub struct ServeConfig {
     pub guest_ssh: GuestSsh,
     /// Where traces go; none by default.
     pub traces: Option<TracesConfig>,
+    /// Where metrics go, beside `/metrics`; nowhere by default.
+    pub metrics: Option<MetricsConfig>,
 }
 
 /// Reads all settings, or all faults.
@@ -130,6 +132,7 @@ pub fn read(source: &mut Source, today: Date) -> Result<(ServeConfig, Vec<Warnin
         log_filter: log_filter(source),
         log_json: log_json(source),
         traces: traces(source, &mut warnings),
+        metrics: metrics(source, &mut warnings),
     };
     if config.contabo.simulated {
         warnings.push(CONTABO_SIMULATED_NOTE.into());

@@ -1,8 +1,8 @@
 //! Where a value comes from, and the errors that name it.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::PathBuf;
+use std::fs;
 
 use clap::Args;
 
@@ -11,6 +11,7 @@ use crate::contabo::Sensitive;
 use super::accounts::AccountArgs;
 use super::dotenv::{Dotenv, DotenvError};
 use super::edge::EdgeArgs;
+use super::telemetry::TelemetryArgs;
 
 /// The flags of `devpocket serve`. Each is the variable of the same name in lower case.
 #[derive(Args, Clone, Debug, Default)]
@@ -96,22 +97,8 @@ pub struct ServeArgs {
     pub log_level: Option<String>,
     #[arg(long, value_name = "FORMAT", help = "json or pretty [default: pretty on a terminal]")]
     pub log_format: Option<String>,
-    #[arg(
-        long,
-        value_name = "URL",
-        help = "OpenTelemetry collector that takes traces (OTLP/HTTP)"
-    )]
-    pub otel_exporter_otlp_endpoint: Option<String>,
-    #[arg(long, value_name = "LIST", help = "Headers for the collector: name=value, by comma")]
-    pub otel_exporter_otlp_headers: Option<String>,
-    #[arg(long, value_name = "FILE", help = "File that holds OTEL_EXPORTER_OTLP_HEADERS")]
-    pub otel_exporter_otlp_headers_file: Option<String>,
-    #[arg(long, value_name = "NAME", help = "Name in traces [default: devpocket]")]
-    pub otel_service_name: Option<String>,
-    #[arg(long, value_name = "WORD", help = "always_on, always_off or traceidratio")]
-    pub otel_traces_sampler: Option<String>,
-    #[arg(long, value_name = "SHARE", help = "Share of the traces to keep, from 0 to 1")]
-    pub otel_traces_sampler_arg: Option<String>,
+    #[command(flatten)]
+    pub telemetry: TelemetryArgs,
 }
 
 /// The flags of `devpocket migrate`.
@@ -160,7 +147,7 @@ impl ConfigError {
 }
 
 /// What can also be a file named by `NAME_FILE`.
-pub const SECRETS: [&str; 10] = [
+pub const SECRETS: [&str; 12] = [
     "DATABASE_URL",
     "CONTABO_CLIENT_SECRET",
     "CONTABO_PASSWORD",
@@ -168,6 +155,8 @@ pub const SECRETS: [&str; 10] = [
     "DEVPOCKET_SEAL_KEY",
     "SECRET_KEY",
     "OTEL_EXPORTER_OTLP_HEADERS",
+    "OTEL_EXPORTER_OTLP_METRICS_HEADERS",
+    "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
     "SMTP_URL",
     "SMTP_PASSWORD",
     "RESEND_API_KEY",
@@ -333,12 +322,16 @@ impl Source {
         problem: impl Into<String>,
         expected: impl Into<String>,
     ) {
-        self.errors.push(ConfigError::Invalid {
+        let error = ConfigError::Invalid {
             name,
             at: value.at.clone(),
             problem: problem.into(),
             expected: expected.into(),
-        });
+        };
+        // What two settings share is read for each, and told once.
+        if !self.errors.contains(&error) {
+            self.errors.push(error);
+        }
     }
 }
 
@@ -375,13 +368,8 @@ fn flags(args: &ServeArgs) -> BTreeMap<&'static str, String> {
         ("DEVPOCKET_GUEST_SSH", &args.devpocket_guest_ssh),
         ("LOG_LEVEL", &args.log_level),
         ("LOG_FORMAT", &args.log_format),
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", &args.otel_exporter_otlp_endpoint),
-        ("OTEL_EXPORTER_OTLP_HEADERS", &args.otel_exporter_otlp_headers),
-        ("OTEL_EXPORTER_OTLP_HEADERS_FILE", &args.otel_exporter_otlp_headers_file),
-        ("OTEL_SERVICE_NAME", &args.otel_service_name),
-        ("OTEL_TRACES_SAMPLER", &args.otel_traces_sampler),
-        ("OTEL_TRACES_SAMPLER_ARG", &args.otel_traces_sampler_arg),
     ];
     let pairs = pairs.into_iter().chain(args.accounts.pairs()).chain(args.edge.pairs());
+    let pairs = pairs.chain(args.telemetry.pairs());
     pairs.filter_map(|(name, value)| Some((name, value.clone()?))).collect()
 }

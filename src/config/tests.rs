@@ -104,12 +104,20 @@ fn credentials_are_sent_to_one_place_only_and_never_in_the_clear() {
 }
 
 #[test]
-fn without_a_collector_there_are_no_traces() {
-    assert!(load(ServeArgs::default(), complete()).unwrap().0.traces.is_none());
-    let mut environment = complete();
-    environment.insert("OTEL_EXPORTER_OTLP_ENDPOINT".into(), "http://127.0.0.1:4318".into());
-    environment.insert("OTEL_SDK_DISABLED".into(), "true".into());
-    assert!(load(ServeArgs::default(), environment).unwrap().0.traces.is_none());
+fn without_a_collector_nothing_is_exported() {
+    let (config, _) = load(ServeArgs::default(), complete()).unwrap();
+    assert!(config.traces.is_none() && config.metrics.is_none());
+    let with = |name: &str, value: &str| {
+        let mut environment = complete();
+        environment.insert("OTEL_EXPORTER_OTLP_ENDPOINT".into(), "http://127.0.0.1:4318".into());
+        environment.insert(name.into(), value.into());
+        let (config, _) = load(ServeArgs::default(), environment).unwrap();
+        (config.traces.is_some(), config.metrics.is_some())
+    };
+    assert_eq!(with("OTEL_SDK_DISABLED", "true"), (false, false));
+    assert_eq!(with("OTEL_TRACES_EXPORTER", "none"), (false, true));
+    assert_eq!(with("OTEL_METRICS_EXPORTER", "none"), (true, false));
+    assert_eq!(with("OTEL_METRICS_EXPORTER", "otlp"), (true, true));
 }
 
 #[test]
@@ -122,20 +130,41 @@ fn the_collector_is_named_as_everywhere_else() {
     set("OTEL_TRACES_SAMPLER", "parentbased_traceidratio");
     set("OTEL_TRACES_SAMPLER_ARG", "0.25");
     let (config, warnings) = load(ServeArgs::default(), environment.clone()).unwrap();
-    let traces = config.traces.unwrap();
-    assert_eq!(traces.endpoint, "http://collector.example:4318/v1/traces");
-    let headers = traces.headers.iter().map(|(name, value)| (name.as_str(), value.reveal()));
-    let headers: Vec<_> = headers.collect();
-    assert_eq!(headers, [("authorization", "Bearer t0ken"), ("x-team", "ops")]);
-    assert_eq!((traces.service.as_str(), traces.sampling), ("pocket", Sampling::Share(0.25)));
-    assert!(warnings.iter().any(|warning| warning.contains("in the clear")), "{warnings:?}");
+    let (traces, metrics) = (config.traces.unwrap(), config.metrics.unwrap());
+    assert_eq!(traces.collector.endpoint, "http://collector.example:4318/v1/traces");
+    assert_eq!(metrics.collector.endpoint, "http://collector.example:4318/v1/metrics");
+    for collector in [&traces.collector, &metrics.collector] {
+        let headers = collector.headers.iter();
+        let headers: Vec<_> = headers.map(|(name, v)| (name.as_str(), v.reveal())).collect();
+        assert_eq!(headers, [("authorization", "Bearer t0ken"), ("x-team", "ops")]);
+        assert_eq!(collector.service, "pocket");
+    }
+    assert_eq!((traces.sampling, metrics.every.as_secs()), (Sampling::Share(0.25), 60));
+    let told = warnings.iter().filter(|warning| warning.contains("in the clear")).count();
+    assert_eq!(told, 1, "{warnings:?}");
+}
 
-    environment.insert(
-        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT".into(),
-        "https://collector.example/here".into(),
-    );
+#[test]
+fn each_signal_can_have_a_collector_of_its_own() {
+    let mut environment = complete();
+    let mut set = |name: &str, value: &str| drop(environment.insert(name.into(), value.into()));
+    set("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector.example");
+    set("OTEL_EXPORTER_OTLP_HEADERS", "x-team=ops");
+    set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://traces.example/here");
+    set("OTEL_EXPORTER_OTLP_METRICS_HEADERS", "x-team=sums");
+    // Said for one signal it holds for that one, whatever is said for all.
+    set("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
+    set("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf");
+    set("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "http/protobuf");
+    set("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "Cumulative");
+    set("OTEL_METRIC_EXPORT_INTERVAL", "15000");
     let (config, _) = load(ServeArgs::default(), environment).unwrap();
-    assert_eq!(config.traces.unwrap().endpoint, "https://collector.example/here");
+    let (traces, metrics) = (config.traces.unwrap(), config.metrics.unwrap());
+    assert_eq!(traces.collector.endpoint, "https://traces.example/here");
+    assert_eq!(traces.collector.headers[0].1.reveal(), "ops");
+    assert_eq!(metrics.collector.endpoint, "https://collector.example/v1/metrics");
+    assert_eq!(metrics.collector.headers[0].1.reveal(), "sums");
+    assert_eq!(metrics.every.as_secs(), 15);
 }
 
 #[test]
@@ -147,6 +176,9 @@ fn a_collector_that_cannot_be_used_is_refused_before_the_start() {
         ("OTEL_EXPORTER_OTLP_HEADERS", "n0thing", "name=value"),
         ("OTEL_TRACES_SAMPLER", "jaeger_remote", "traceidratio"),
         ("OTEL_TRACES_SAMPLER_ARG", "2", "from 0 to 1"),
+        ("OTEL_METRICS_EXPORTER", "prometheus", "otlp or none"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "1", "from 1000 to 3600000"),
+        ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta", "cumulative"),
     ] {
         let mut environment = complete();
         environment.insert("OTEL_EXPORTER_OTLP_ENDPOINT".into(), "http://127.0.0.1:4318".into());
@@ -155,6 +187,7 @@ fn a_collector_that_cannot_be_used_is_refused_before_the_start() {
         let errors = load(ServeArgs::default(), environment).unwrap_err().to_string();
         assert!(errors.contains(name) && errors.contains(expected), "{name}: {errors}");
         assert!(!errors.contains("hunter2") && !errors.contains("n0thing"), "{errors}");
+        assert_eq!(errors.lines().count(), 1, "said once, though two signals read it: {errors}");
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use devpocket_controllers::clock::{Clock, Ids};
 use devpocket_controllers::manager::Settings;
 use devpocket_specs::template::SHIPPED;
+use futures::future::OptionFuture;
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -19,7 +20,7 @@ use crate::server::{CertificateError, Exposure, FileTls, Server, ServerError};
 use crate::store::{
     self, Pending, PgOptions, Place, SchemaError, SchemaStatus, Unreachable, UrlError, UsedBy,
 };
-use crate::telemetry::{self, TelemetryError};
+use crate::telemetry::{self, MetricsExport, MetricsText, TelemetryError, Traces};
 
 /// What stops a start.
 #[derive(Debug, thiserror::Error)]
@@ -72,17 +73,16 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     let clock = SystemClock::new();
     let today = clock.now().to_zoned(TimeZone::UTC).date();
     let (config, warnings) = ServeConfig::load(&args, today)?;
-    let filter = config.log_filter.as_deref();
-    let traces = telemetry::start_logs_and_traces(filter, config.log_json, config.traces.as_ref())?;
-    let metrics = telemetry::start_metrics()?;
+    let clock = Arc::new(clock);
+    let ids = Arc::new(RandomIds);
+    let instance = ids.uid().to_string();
+    let telemetry = Telemetry::start(&config, clock.clone(), &instance)?;
     let server = listen(&config).await?;
     prepare_schema(&config).await?;
     for warning in &warnings {
         tracing::warn!("{warning}");
     }
 
-    let clock = Arc::new(clock);
-    let ids = Arc::new(RandomIds);
     let cloud = ContaboClient::new(config.contabo.clone(), clock.clone(), ids.clone())?;
     let node = Node::start(NodeConfig {
         database_url: config.database.url.clone(),
@@ -98,13 +98,13 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
         hosts: config.allowed_hosts.clone(),
         origins: config.allowed_origins.clone(),
         edge: edge(&config)?,
-        settings: settings(&config, &*ids),
+        settings: settings(&config, &instance),
         dialer: match &config.guest_ssh {
             GuestSsh::Direct => Some(Arc::new(Direct)),
             GuestSsh::Simulated(control) => Some(Arc::new(Simulated::new(control))),
             GuestSsh::Off => None,
         },
-        metrics: Some(metrics),
+        metrics: Some(telemetry.text.clone()),
         ids,
     })
     .await?;
@@ -112,11 +112,42 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     stop.asked().await;
     tracing::info!("stopping: what was begun is finished first");
     node.stop().await;
-    if let Some(traces) = traces {
-        traces.stop().await;
-    }
+    telemetry.stop().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// What is told of this process while it runs.
+struct Telemetry {
+    /// What `/metrics` answers.
+    text: MetricsText,
+    traces: Option<Traces>,
+    metrics: Option<MetricsExport>,
+}
+
+impl Telemetry {
+    fn start(
+        config: &ServeConfig,
+        clock: Arc<SystemClock>,
+        instance: &str,
+    ) -> Result<Telemetry, TelemetryError> {
+        let (filter, json) = (config.log_filter.as_deref(), config.log_json);
+        let traces = config.traces.as_ref();
+        let traces = telemetry::start_logs_and_traces(filter, json, traces, instance)?;
+        let text = telemetry::start_metrics()?;
+        let metrics = config.metrics.as_ref();
+        let metrics = metrics
+            .map(|metrics| MetricsExport::start(metrics, text.clone(), clock, instance))
+            .transpose()?;
+        Ok(Telemetry { text, traces, metrics })
+    }
+
+    /// Sends what is left, both at a time: a collector that is silent is waited for once.
+    async fn stop(self) {
+        let traces = self.traces.map(Traces::stop);
+        let metrics = self.metrics.map(MetricsExport::stop);
+        tokio::join!(OptionFuture::from(traces), OptionFuture::from(metrics));
+    }
 }
 
 /// Takes the address, with TLS where a certificate is configured.
@@ -158,8 +189,8 @@ fn edge(config: &ServeConfig) -> Result<EdgeParts, ServeError> {
 }
 
 /// Limits of a new installation, and this process's name in the lease.
-fn settings(config: &ServeConfig, ids: &dyn Ids) -> Settings {
-    let mut settings = Settings::new(format!("devpocket-{}", ids.uid()));
+fn settings(config: &ServeConfig, instance: &str) -> Settings {
+    let mut settings = Settings::new(format!("devpocket-{instance}"));
     settings.templates = SHIPPED.map(|(_, yaml)| yaml).to_vec();
     settings.sweep_period = config.sweep;
     settings.install_timeout = SignedDuration::from_mins(config.install_timeout_minutes.into());

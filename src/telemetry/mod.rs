@@ -4,7 +4,11 @@
 //! `request_id`, so that one purchase can be followed from the record to the reply. JSON where a
 //! machine reads, text where a person does. They go to stderr: stdout is for answers.
 
+mod collector;
+mod export;
+mod exposition;
 pub mod metrics;
+mod otlp;
 mod traces;
 
 use std::io::IsTerminal;
@@ -15,7 +19,9 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
-pub use traces::{LAST_WORDS, SPANS, Sampling, Traces, TracesConfig, TracesError};
+pub use collector::{CollectorConfig, ExportError, LAST_WORDS};
+pub use export::{MetricsConfig, MetricsExport};
+pub use traces::{SPANS, Sampling, Traces, TracesConfig};
 
 /// Renders all metrics in the Prometheus text format.
 pub type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
@@ -28,7 +34,7 @@ pub enum TelemetryError {
     #[error("LOG_LEVEL is not a log filter: {0}")]
     Filter(#[from] tracing_subscriber::filter::ParseError),
     #[error(transparent)]
-    Traces(#[from] TracesError),
+    Export(#[from] ExportError),
     #[error("the metrics cannot be set up: {0}")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
 }
@@ -38,13 +44,15 @@ pub fn start_logs(filter: Option<&str>, json: Option<bool>) -> Result<(), Teleme
     start(filter, json, None)
 }
 
-/// Starts logging, and traces where they are configured. What is answered is stopped last.
+/// Starts logging, and traces where they are configured, in which `instance` tells this process
+/// from its replicas. What is answered is stopped last.
 pub fn start_logs_and_traces(
     filter: Option<&str>,
     json: Option<bool>,
     traces: Option<&TracesConfig>,
+    instance: &str,
 ) -> Result<Option<Traces>, TelemetryError> {
-    let traces = traces.map(Traces::start).transpose()?;
+    let traces = traces.map(|config| Traces::start(config, instance)).transpose()?;
     start(filter, json, traces.as_ref())?;
     Ok(traces)
 }
@@ -78,7 +86,7 @@ fn start(
     Ok(())
 }
 
-/// Starts metrics, and answers what renders them for `/metrics`.
+/// Starts metrics, and answers what renders them for `/metrics`. Needs a runtime.
 pub fn start_metrics() -> Result<MetricsText, TelemetryError> {
     Ok(metrics::start()?)
 }

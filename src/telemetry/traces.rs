@@ -8,13 +8,11 @@
 //! # Guarantees
 //! A collector that is slow, away or wrong holds nothing up: spans go into a queue of bounded size
 //! and what does not fit is dropped; they are sent by a thread of their own, and the last ones get
-//! [`LAST_WORDS`] when the process stops. The log says once that it fails, and once that it is over.
+//! [`LAST_WORDS`] when the process stops.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use opentelemetry::KeyValue;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use opentelemetry_otlp::{SpanExporter, WithExportConfig, WithHttpConfig};
@@ -25,7 +23,9 @@ use opentelemetry_sdk::trace::{
 };
 use tokio::runtime::Handle;
 
-use crate::contabo::Sensitive;
+use super::collector::{
+    CollectorConfig, ExportError, LAST_WORDS, SEND_TIMEOUT, Taken, client, resource, send,
+};
 
 /// The spans that are exported.
 pub const SPANS: [&str; 3] = ["http", "reconcile", "contabo"];
@@ -35,21 +35,11 @@ const QUEUE_MAX: usize = 4_096;
 const BATCH_MAX: usize = 512;
 /// Longest a span waits for others to travel with it.
 const BATCH_EVERY: Duration = Duration::from_secs(2);
-/// Longest wait for the collector to take a batch.
-const SEND_TIMEOUT: Duration = Duration::from_secs(5);
-/// Longest that a stop waits for the last spans to be sent.
-pub const LAST_WORDS: Duration = Duration::from_secs(2);
-/// The longest answer of a collector that is read.
-const ANSWER_BYTES: usize = 64 * 1024;
 
 /// Where traces go.
 #[derive(Clone, Debug)]
 pub struct TracesConfig {
-    /// The whole address, with its path.
-    pub endpoint: String,
-    pub headers: Vec<(String, Sensitive)>,
-    /// `service.name` of this process.
-    pub service: String,
+    pub collector: CollectorConfig,
     pub sampling: Sampling,
 }
 
@@ -62,15 +52,6 @@ pub enum Sampling {
     Share(f64),
 }
 
-/// Why traces cannot be set up.
-#[derive(Debug, thiserror::Error)]
-pub enum TracesError {
-    #[error("the HTTP client for traces cannot be set up: {0}")]
-    Client(#[source] reqwest::Error),
-    #[error("traces cannot be exported: {0}")]
-    Exporter(#[from] opentelemetry_otlp::ExporterBuildError),
-}
-
 /// The running export.
 #[derive(Clone, Debug)]
 pub struct Traces {
@@ -79,28 +60,20 @@ pub struct Traces {
 
 impl Traces {
     /// Sets the export up; nothing is sent yet. Needs a runtime, which sends.
-    pub fn start(config: &TracesConfig) -> Result<Traces, TracesError> {
-        crate::crypto::install_provider();
-        let http = reqwest::Client::builder()
-            .timeout(SEND_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("devpocket/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(TracesError::Client)?;
-        let headers = config.headers.iter();
+    pub fn start(config: &TracesConfig, instance: &str) -> Result<Traces, ExportError> {
+        let collector = &config.collector;
+        let http = client()?;
+        let headers = collector.headers.iter();
         let headers = headers.map(|(name, value)| (name.clone(), value.reveal().to_owned()));
         let exporter = SpanExporter::builder()
             .with_http()
             .with_http_client(Sender { http, runtime: Handle::current() })
-            .with_endpoint(&config.endpoint)
+            .with_endpoint(&collector.endpoint)
             .with_timeout(SEND_TIMEOUT)
             .with_headers(headers.collect())
             .build()?;
-        let exporter = Watched {
-            exporter,
-            endpoint: config.endpoint.clone(),
-            failing: AtomicBool::new(false),
-        };
+        let taken = Taken::new("traces", "dropped until they are", collector);
+        let exporter = Watched { exporter, taken };
         let batches = BatchConfigBuilder::default()
             .with_max_queue_size(QUEUE_MAX)
             .with_max_export_batch_size(BATCH_MAX)
@@ -111,16 +84,12 @@ impl Traces {
             Sampling::None => Sampler::AlwaysOff,
             Sampling::Share(ratio) => Sampler::TraceIdRatioBased(ratio),
         };
-        let resource = Resource::builder()
-            .with_service_name(config.service.clone())
-            .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
-            .build();
         let provider = SdkTracerProvider::builder()
             .with_span_processor(
                 BatchSpanProcessor::builder(exporter).with_batch_config(batches).build(),
             )
             .with_sampler(Sampler::ParentBased(Box::new(sampler)))
-            .with_resource(resource)
+            .with_resource(resource(collector, instance))
             .build();
         Ok(Traces { provider })
     }
@@ -154,30 +123,11 @@ impl HttpClient for Sender {
     }
 }
 
-async fn send(
-    http: &reqwest::Client,
-    request: Request<Bytes>,
-) -> Result<Response<Bytes>, HttpError> {
-    let mut reply = http.execute(request.try_into()?).await?;
-    let status = reply.status();
-    let mut body = Vec::new();
-    while let Some(chunk) = reply.chunk().await? {
-        body.extend_from_slice(&chunk);
-        if body.len() > ANSWER_BYTES {
-            return Err(format!("the answer is larger than {ANSWER_BYTES} bytes").into());
-        }
-    }
-    let mut response = Response::new(Bytes::from(body));
-    *response.status_mut() = status;
-    Ok(response)
-}
-
 /// Counts what is sent, and tells the log when it begins to fail and when that is over.
 #[derive(Debug)]
 struct Watched {
     exporter: SpanExporter,
-    endpoint: String,
-    failing: AtomicBool,
+    taken: Taken,
 }
 
 impl opentelemetry_sdk::trace::SpanExporter for Watched {
@@ -186,14 +136,7 @@ impl opentelemetry_sdk::trace::SpanExporter for Watched {
         let outcome = self.exporter.export(batch).await;
         let word = if outcome.is_ok() { "sent" } else { "dropped" };
         metrics::counter!("devpocket_trace_spans_total", "outcome" => word).increment(spans);
-        match (&outcome, self.failing.swap(outcome.is_err(), Ordering::Relaxed)) {
-            (Err(error), false) => tracing::warn!(
-                endpoint = self.endpoint,
-                "traces are not taken, and dropped until they are: {error}"
-            ),
-            (Ok(()), true) => tracing::info!(endpoint = self.endpoint, "traces are taken again"),
-            _ => {}
-        }
+        self.taken.note(outcome.as_ref().copied().map_err(ToString::to_string));
         outcome
     }
 

@@ -5,6 +5,7 @@
 mod support;
 
 mod bad_days;
+mod collector;
 mod config;
 mod credentials;
 mod decisions;
@@ -14,6 +15,7 @@ mod doctor_faults;
 mod drain;
 mod fresh;
 mod image;
+mod metrics;
 mod people;
 mod process;
 mod proxy;

@@ -1,64 +1,20 @@
 //! Traces: what a collector on a socket is sent, and that one which is away or silent holds nothing
 //! up.
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
-
-use axum::Router;
-use axum::body::Bytes;
-use axum::http::HeaderMap;
-use axum::routing::post;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::common::v1::KeyValue;
-use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::trace::v1::Span;
-use prost::Message as _;
 use tokio::net::TcpListener;
 
+use crate::collector::{Collector, attributes, nobody};
 use crate::process::eventually;
 use crate::world::{SEAL_KEY, TOKEN, World};
 
-/// What arrived, each with its `authorization`.
-type Arrived = Arc<Mutex<Vec<(Option<String>, Bytes)>>>;
-
-/// A collector that keeps what it is sent.
-async fn collector() -> (SocketAddr, Arrived) {
-    let arrived = Arrived::default();
-    let kept = arrived.clone();
-    let take = move |headers: HeaderMap, body: Bytes| {
-        let authorization = headers.get("authorization").map(|v| v.to_str().unwrap().to_owned());
-        kept.lock().unwrap().push((authorization, body));
-        async { "" }
-    };
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let app = Router::new().route("/v1/traces", post(take));
-    tokio::spawn(async move { axum::serve(listener, app).await });
-    (address, arrived)
-}
-
-fn requests(arrived: &Arrived) -> Vec<ExportTraceServiceRequest> {
-    let arrived = arrived.lock().unwrap();
-    arrived.iter().map(|(_, body)| ExportTraceServiceRequest::decode(&body[..]).unwrap()).collect()
-}
-
-fn spans(arrived: &Arrived) -> Vec<Span> {
-    let resources = requests(arrived).into_iter().flat_map(|request| request.resource_spans);
+fn spans(collector: &Collector) -> Vec<Span> {
+    let resources = collector.traces().into_iter().flat_map(|request| request.resource_spans);
     resources.flat_map(|resource| resource.scope_spans).flat_map(|scope| scope.spans).collect()
 }
 
-fn attributes(attributes: &[KeyValue]) -> BTreeMap<String, String> {
-    let text = |value: &KeyValue| match value.value.as_ref()?.value.as_ref()? {
-        Any::StringValue(text) => Some(text.clone()),
-        Any::IntValue(number) => Some(number.to_string()),
-        other => Some(format!("{other:?}")),
-    };
-    attributes.iter().filter_map(|a| Some((a.key.clone(), text(a)?))).collect()
-}
-
-fn find(arrived: &Arrived, name: &str, wanted: &[(&str, &str)]) -> Option<Span> {
-    spans(arrived).into_iter().find(|span| {
+fn find(collector: &Collector, name: &str, wanted: &[(&str, &str)]) -> Option<Span> {
+    spans(collector).into_iter().find(|span| {
         let has = attributes(&span.attributes);
         span.name == name
             && wanted.iter().all(|(key, value)| has.get(*key).is_some_and(|is| is == value))
@@ -67,7 +23,7 @@ fn find(arrived: &Arrived, name: &str, wanted: &[(&str, &str)]) -> Option<Span> 
 
 #[tokio::test]
 async fn requests_reconciles_and_calls_of_contabo_arrive_and_nothing_secret_with_them() {
-    let (address, arrived) = collector().await;
+    let (address, collector) = Collector::start().await;
     let (mut world, _database) = World::empty().await;
     world.set("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{address}"));
     world.set("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20c0llector");
@@ -85,12 +41,12 @@ async fn requests_reconciles_and_calls_of_contabo_arrive_and_nothing_secret_with
         ),
     ];
     for (name, wanted) in &wanted {
-        eventually(name, async || find(&arrived, name, wanted)).await;
+        eventually(name, async || find(&collector, name, wanted)).await;
     }
     // The order belongs to the reconcile that sent it, and carries the id Contabo audits.
-    let order = find(&arrived, "POST /v1/compute/instances", &[]).unwrap();
+    let order = find(&collector, "POST /v1/compute/instances", &[]).unwrap();
     let parent = eventually("the reconcile of the order", async || {
-        spans(&arrived).into_iter().find(|span| span.span_id == order.parent_span_id)
+        spans(&collector).into_iter().find(|span| span.span_id == order.parent_span_id)
     })
     .await;
     assert_eq!(parent.name, "reconcile");
@@ -100,13 +56,13 @@ async fn requests_reconciles_and_calls_of_contabo_arrive_and_nothing_secret_with
     assert!(audits.to_string().contains(request_id.as_str()), "{request_id}");
 
     assert_eq!(serve.process.terminate().await.code(), Some(0));
-    let resource = requests(&arrived)[0].resource_spans[0].resource.clone().unwrap();
+    let resource = collector.traces()[0].resource_spans[0].resource.clone().unwrap();
     assert_eq!(attributes(&resource.attributes)["service.name"], "devpocket");
     let password = world.variables["CONTABO_PASSWORD"].as_bytes();
-    for (authorization, body) in arrived.lock().unwrap().iter() {
-        assert_eq!(authorization.as_deref(), Some("Bearer c0llector"));
+    for sent in collector.all() {
+        assert_eq!(sent.authorization.as_deref(), Some("Bearer c0llector"));
         for secret in [TOKEN.as_bytes(), SEAL_KEY.as_bytes(), password] {
-            assert!(!body.windows(secret.len()).any(|part| part == secret));
+            assert!(!sent.body.windows(secret.len()).any(|part| part == secret));
         }
     }
     assert!(!serve.process.log().join("\n").contains("c0llector"), "it logs the header");
@@ -114,11 +70,8 @@ async fn requests_reconciles_and_calls_of_contabo_arrive_and_nothing_secret_with
 
 #[tokio::test]
 async fn a_collector_that_is_away_holds_nothing_up_and_is_told_once() {
-    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = closed.local_addr().unwrap();
-    drop(closed);
     let (mut world, _database) = World::empty().await;
-    world.set("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{address}"));
+    world.set("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{}", nobody().await));
     let mut serve = world.leading().await;
     serve.create("demo").await;
     serve.ready("demo").await;
