@@ -120,6 +120,13 @@ fn every_service_is_watched_restarted_and_confined() {
     assert!(services["postgres"]["ports"].is_null(), "nobody outside reaches the database");
     let ports = services["devpocket"]["ports"].to_string();
     assert_eq!(ports, r#"["127.0.0.1:8000:8000"]"#, "without TLS it is on loopback only");
+    let proxy = &services["caddy"]["networks"]["outside"]["ipv4_address"];
+    assert!(proxy.is_string(), "Caddy's address is known");
+    let trusted = &services["devpocket"]["environment"]["TRUSTED_PROXIES"];
+    assert_eq!(
+        trusted, proxy,
+        "who comes through Caddy counts as who it is, and nobody else may say"
+    );
     assert_eq!(
         services["devpocket"]["environment"]["ALLOWED_HOSTS"], "dev.example.com",
         "the name that Caddy serves is allowed"
@@ -338,7 +345,10 @@ fn the_readmes_commands_name_what_there_is() {
 
 #[test]
 fn the_scripts_are_what_bash_reads() {
-    ran(Command::new("bash").arg("-n").arg(folder().join("dump.sh")));
+    let engine = Path::new(ROOT).join("tests/deploy/engine.sh");
+    for script in [folder().join("dump.sh"), engine] {
+        ran(Command::new("bash").arg("-n").arg(script));
+    }
     let refused = Command::new("bash").arg(folder().join("dump.sh")).output().unwrap();
     assert_eq!(refused.status.code(), Some(2), "{refused:?}");
 }

@@ -140,6 +140,7 @@ pub fn read(source: &mut Source, today: Date) -> Result<(ServeConfig, Vec<Warnin
     if config.allowed_origins.iter().any(|origin| origin == "*") {
         warnings.push("ALLOWED_ORIGINS is *: pages of any site may use the API".into());
     }
+    warnings.append(&mut source.warnings);
     for (name, instead) in WITHOUT_EFFECT {
         if source.value(name).is_some() {
             warnings.push(format!("{name} is set and has no effect; in its place: {instead}"));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::fs;
+use std::{fs, io};
 
 use clap::Args;
 
@@ -11,6 +11,7 @@ use crate::contabo::Sensitive;
 use super::accounts::AccountArgs;
 use super::dotenv::{Dotenv, DotenvError};
 use super::edge::EdgeArgs;
+use super::settings::Warning;
 use super::telemetry::TelemetryArgs;
 
 /// The flags of `devpocket serve`. Each is the variable of the same name in lower case.
@@ -211,6 +212,7 @@ pub struct Source {
     environment: BTreeMap<String, String>,
     dotenv: Dotenv,
     pub errors: Vec<ConfigError>,
+    pub warnings: Vec<Warning>,
     pub behind_proxy: bool,
 }
 
@@ -221,6 +223,7 @@ impl Source {
             environment,
             dotenv,
             errors: Vec::new(),
+            warnings: Vec::new(),
             behind_proxy: args.behind_proxy,
         }
     }
@@ -280,16 +283,27 @@ impl Source {
         }
     }
 
-    /// Like [`Source::secret`], for what may be left out: an empty file is none, as container
-    /// platforms mount what is not set.
+    /// Like [`Source::secret`], for what may be left out. Of a secret that is not set, container
+    /// platforms mount an empty file, or none at all: both are none, and the latter is said, as it
+    /// may be a slip.
     pub fn optional_secret(
         &mut self,
         name: &'static str,
         file_name: &'static str,
     ) -> Option<Secret> {
-        let file = self.value(file_name).and_then(|file| fs::read_to_string(file.text).ok());
-        let is_empty = file.is_some_and(|text| text.trim().is_empty());
-        if is_empty && self.value(name).is_none() { None } else { self.secret(name, file_name) }
+        if let (None, Some(file)) = (self.value(name), self.value(file_name)) {
+            match fs::read_to_string(&file.text) {
+                Ok(text) if text.trim().is_empty() => return None,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    let (path, at) = (file.text, file.at);
+                    let none = "which is not there: it counts as not set";
+                    self.warnings.push(format!("{file_name} ({at}) names {path}, {none}"));
+                    return None;
+                }
+                _ => {}
+            }
+        }
+        self.secret(name, file_name)
     }
 
     /// Like [`Source::secret`], and reports its absence.

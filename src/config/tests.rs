@@ -240,3 +240,25 @@ fn the_edge_of_the_seeds_env_file_is_understood() {
     assert_eq!((smtp.host.as_str(), smtp.port), ("smtp.resend.com", 465));
     assert_eq!(smtp.credentials.unwrap().0, "resend");
 }
+
+#[test]
+fn a_secret_that_a_container_platform_did_not_mount_is_not_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("smtp_url");
+    let mut environment = complete();
+    environment.insert("SMTP_URL_FILE".into(), file.display().to_string());
+    let (config, warnings) = load(ServeArgs::default(), environment.clone()).unwrap();
+    assert!(config.edge.mail.is_none());
+    let path = file.display().to_string();
+    let told = warnings.iter().find(|warning| warning.contains(&path)).unwrap();
+    assert!(told.contains("SMTP_URL_FILE") && told.contains("not there"), "{told}");
+    fs::write(&file, "\n").unwrap();
+    let (config, warnings) = load(ServeArgs::default(), environment.clone()).unwrap();
+    assert!(config.edge.mail.is_none() && !warnings.iter().any(|w| w.contains(&path)));
+
+    // What serve cannot do without is another matter.
+    environment.remove("CONTABO_PASSWORD");
+    environment.insert("CONTABO_PASSWORD_FILE".into(), path.clone() + ".gone");
+    let errors = load(ServeArgs::default(), environment).unwrap_err().to_string();
+    assert!(errors.contains("CONTABO_PASSWORD_FILE names"), "{errors}");
+}
