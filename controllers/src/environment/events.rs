@@ -16,6 +16,16 @@ const ALARMS: [&str; 7] = [
     conditions::NOT_AS_ORDERED,
 ];
 
+/// What is known of the operating system and goes on by itself seldom or never.
+const GUEST_ALARMS: [&str; 6] = [
+    "InstallFailed",
+    "ToolsMissing",
+    "MachineIdentity",
+    "GuestUnreachable",
+    "GuestRefused",
+    "GuestBroken",
+];
+
 /// Events for what differs between the recorded status and the new one. A silent Contabo is told
 /// once for the account, not here.
 pub(super) fn transitions(
@@ -30,6 +40,9 @@ pub(super) fn transitions(
             events.push(EventDraft::warning(now.reason.clone(), now.message.clone()));
         }
     }
+    if let Some(now) = guest_failed(before, next) {
+        events.push(EventDraft::warning(now.reason.clone(), now.message.clone()));
+    }
     if let Some(now) = not_configured(before, next) {
         events.push(EventDraft::warning("GuestNotConfigured", now.message.clone()));
     }
@@ -42,6 +55,13 @@ pub(super) fn transitions(
         events.push(EventDraft::normal("Ready", now.message.clone()));
     }
     events
+}
+
+/// What keeps its operating system from being ready, if that is new and nothing to be waited out.
+fn guest_failed<'a>(before: &[Condition], next: &'a EnvironmentStatus) -> Option<&'a Condition> {
+    let now = find(&next.conditions, conditions::GUEST_READY)?;
+    let known = find(before, conditions::GUEST_READY).is_some_and(|old| old.reason == now.reason);
+    (!known && GUEST_ALARMS.contains(&now.reason.as_str())).then_some(now)
 }
 
 /// What the machine has against its configuration, if that is new. A missing Secret is something

@@ -7,6 +7,7 @@ use devpocket_specs::operation::Verb;
 use jiff::SignedDuration;
 
 use super::lab::{Lab, calls, is_true};
+use crate::environment::Decision;
 
 /// A machine whose installation failed with this code.
 fn failed(code: &str) -> Lab {
@@ -84,6 +85,13 @@ fn a_machine_that_is_another_one_is_installed_anew_once_a_person_approves_the_wi
     let guest = guest(&mut lab);
     guest.contact = Contact::WrongIdentity;
     guest.install = Some(InstallStatus { state: InstallState::Succeeded, ..Default::default() });
+    lab.installation.status.user_ca = Some("ssh-ed25519 AAAA ca".into());
+    let told = |decision: &Decision| {
+        let alarms = decision.events.iter().filter(|e| e.warning && e.reason == "MachineIdentity");
+        alarms.count()
+    };
+    assert_eq!(told(&lab.pass()), 1, "who declared it hears of it");
+    assert_eq!(told(&lab.pass()), 0, "once");
     assert!(calls(&lab.settle()).is_empty(), "nothing is wiped unasked");
     ask(&mut lab, "one");
     let decision = lab.settle();
