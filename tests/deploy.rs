@@ -128,8 +128,8 @@ fn every_service_is_watched_restarted_and_confined() {
         "who comes through Caddy counts as who it is, and nobody else may say"
     );
     assert_eq!(
-        services["devpocket"]["environment"]["ALLOWED_HOSTS"], "dev.example.com",
-        "the name that Caddy serves is allowed"
+        services["devpocket"]["environment"]["ALLOWED_HOSTS"], "devpocket,dev.example.com",
+        "the names that Prometheus and Caddy ask for are allowed"
     );
 }
 
@@ -183,6 +183,44 @@ fn the_example_of_an_env_file_has_what_the_compose_files_ask_for_and_nothing_els
     let used = |name: &&String| both.contains(name.as_str()) || name.starts_with("COMPOSE_");
     let unused: Vec<_> = given.iter().filter(|name| !used(name)).collect();
     assert!(unused.is_empty(), "nothing reads {unused:?}");
+}
+
+/// Settings a compose file has no place for, and why.
+const ELSEWHERE: [(&str, &str); 16] = [
+    ("BEHIND_PROXY", "the image's command"),
+    ("HOST", "the image's command"),
+    ("PORT", "the image"),
+    ("LOG_FORMAT", "the image"),
+    ("TLS_CERT", "Caddy has the certificate"),
+    ("TLS_KEY", "Caddy has the certificate"),
+    ("DEVPOCKET_PRICES", "a file, mounted by who has one"),
+    ("SMTP_HOST", "SMTP_URL"),
+    ("SMTP_PORT", "SMTP_URL"),
+    ("SMTP_USERNAME", "SMTP_URL"),
+    ("SMTP_PASSWORD", "SMTP_URL"),
+    ("RESEND_API_KEY", "SMTP_URL"),
+    ("OTEL_EXPORTER_OTLP_HEADERS", "a secret, of collectors elsewhere"),
+    ("CONTABO_SSH_KEY_ID", "does nothing"),
+    ("ENV", "no setting: which file has them"),
+    ("HELP", "no setting"),
+];
+
+/// Breaks without it: what somebody writes into `.env` is silently left alone.
+#[test]
+fn every_setting_reaches_the_container() {
+    let help = ran(Command::new(env!("CARGO_BIN_EXE_devpocket")).args(["serve", "--help"]));
+    let (own, _) = help.split_once("\nFlags of every command").expect("those of all come last");
+    let flag = Regex::new(r"(?m)^ +(?:-., )?--([a-z0-9-]+)").unwrap();
+    let names: Vec<String> =
+        flag.captures_iter(own).map(|f| f[1].to_uppercase().replace('-', "_")).collect();
+    assert!(names.len() > 40, "{names:?}");
+    let compose = text("compose.yaml");
+    let passed = |name: &str| compose.contains(&format!("\n      {name}: "));
+    for name in names.iter().map(|name| name.strip_suffix("_FILE").unwrap_or(name)) {
+        let elsewhere = ELSEWHERE.iter().any(|(other, _)| *other == name);
+        let reaches = passed(name) || passed(&format!("{name}_FILE"));
+        assert!(reaches != elsewhere, "{name}: {reaches}");
+    }
 }
 
 #[test]

@@ -108,6 +108,18 @@ pub struct EdgeConfig {
     pub lost_seal_keys: Vec<String>,
 }
 
+/// Whether TLS ends in front of it: the flag, or its variable.
+pub(super) fn behind_proxy(source: &mut Source) -> bool {
+    const NAME: &str = "BEHIND_PROXY";
+    let Some(value) = source.value(NAME) else { return source.behind_proxy };
+    match value.text.as_str() {
+        "true" | "1" => return true,
+        "false" | "0" => {}
+        other => source.invalid(NAME, &value, format!("is {other:?}"), "true or false"),
+    }
+    source.behind_proxy
+}
+
 pub(super) fn edge(source: &mut Source, warnings: &mut Vec<Warning>) -> EdgeConfig {
     let config = EdgeConfig {
         public_url: public_url(source),

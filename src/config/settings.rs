@@ -16,7 +16,7 @@ use crate::telemetry::{MetricsConfig, TracesConfig, check_filter};
 
 use super::ConfigErrors;
 use super::accounts::{Reach, accounts};
-use super::edge::{EdgeConfig, edge};
+use super::edge::{EdgeConfig, behind_proxy, edge};
 use super::guest::{GuestSsh, guest_ssh};
 use super::offers::{catalogue, default_region, default_shell, default_size};
 use super::parse;
@@ -98,6 +98,7 @@ pub fn read(source: &mut Source, today: Date) -> Result<(ServeConfig, Vec<Warnin
     let catalogue = catalogue(source);
     let region = default_region(source, &catalogue);
     let shell = default_shell(source);
+    source.behind_proxy = behind_proxy(source);
     let host = host(source);
     let reach = match host.is_loopback() && !source.behind_proxy {
         true => Reach::Loopback,

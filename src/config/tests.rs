@@ -231,7 +231,14 @@ fn the_edge_of_the_seeds_env_file_is_understood() {
         environment.insert(name.into(), value.into());
     }
     let args = ServeArgs { behind_proxy: true, ..ServeArgs::default() };
-    let (config, _) = load(args, environment).unwrap();
+    let (config, _) = load(args, environment.clone()).unwrap();
+    let mut switched = environment.clone();
+    switched.insert("BEHIND_PROXY".into(), "true".into());
+    let (same, _) = load(ServeArgs::default(), switched).unwrap();
+    assert!(same.edge.behind_proxy && same.edge.proxies == config.edge.proxies);
+    environment.insert("BEHIND_PROXY".into(), "perhaps".into());
+    let odd = load(ServeArgs::default(), environment).unwrap_err().to_string();
+    assert!(odd.contains("BEHIND_PROXY is \"perhaps\"") && odd.contains("true or false"), "{odd}");
     assert_eq!((config.edge.rules.rest.limit, config.edge.rules.sign_in.limit), (100, 5));
     assert_eq!(config.edge.rules.rest.window.as_secs(), 900);
     assert_eq!(config.edge.rules.sign_in.window.as_secs(), 60, "a minute, whatever the others are");
