@@ -34,6 +34,7 @@ pub(super) async fn ready(State(state): State<Arc<AppState>>) -> Response {
 pub(super) async fn health(State(state): State<Arc<AppState>>) -> Response {
     let (code, mut document) = checked(&state).await;
     document["version"] = state.build.version.into();
+    document["uptime_seconds"] = state.build.started.elapsed().as_secs().into();
     document["schema"] = crate::store::newest_schema().into();
     // Nothing a probe has to act on: it is served all the same.
     let certificate = state.edge.certificate.as_ref();

@@ -7,6 +7,7 @@ use devpocket_controllers::clock::{Clock, Ids};
 use devpocket_controllers::history::History;
 use devpocket_controllers::store::Store;
 use devpocket_specs::catalogue::Catalogue;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{AllowedHosts, Edge};
@@ -52,11 +53,13 @@ impl Probe for StoreProbe {
 pub struct Build {
     pub version: &'static str,
     pub commit: &'static str,
+    /// When this process began to serve.
+    pub started: Instant,
 }
 
 impl Default for Build {
     fn default() -> Self {
-        Build { version: env!("CARGO_PKG_VERSION"), commit: "" }
+        Build { version: env!("CARGO_PKG_VERSION"), commit: "", started: Instant::now() }
     }
 }
 

@@ -47,6 +47,7 @@ mod explain_field;
 mod faults;
 mod files;
 mod guest;
+mod looked;
 mod panel;
 mod pruning;
 mod recordings;

@@ -10,11 +10,12 @@ use serde_json::{Value, json};
 
 use super::change::{failed, patch_all, told};
 use super::files::where_flags;
+use super::looked;
 use crate::cli::api::{Api, WriteOptions};
 use crate::cli::args::duration;
 use crate::cli::error::{Failure, Outcome, Report, exit};
 use crate::cli::question::{Ask, Given, consent, declined};
-use crate::cli::session::Session;
+use crate::cli::session::{Session, is_shown_in_part};
 use crate::cli::target::Named;
 
 /// Do nothing for environments until a time; they are still looked at.
@@ -76,6 +77,9 @@ pub async fn resume(session: &Session, args: ResumeArgs) -> Outcome {
     let change = json!({"spec": {"paused": null}});
     if args.all {
         let installation = session.installation(&api).await?;
+        if let Some(installation) = installation.as_ref().filter(|i| !is_shown_in_part(i)) {
+            looked::required(session, &api, installation).await?;
+        }
         let behind = installation.as_ref().is_some_and(is_behind);
         if let Some(installation) = installation.filter(|_| behind) {
             let adopted = accept(session, &api, &installation, &args).await?;

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use super::budget;
 use super::describe::field;
+use super::looked;
 use crate::cli::api::Api;
 use crate::cli::error::{Outcome, Report, exit};
 use crate::cli::output::{Ink, Sign, ago, count};
@@ -64,7 +65,12 @@ pub async fn run(session: &Session, _: StatusArgs) -> Outcome {
     list(session, "Drift", drift(&seen.environments, seen.now));
     list(session, "Waits", waiting(&seen));
     if let Some(installation) = &seen.installation {
-        list(session, "Differs", installation.status.differences.clone());
+        let looked = looked::since_start(installation, &seen.health, seen.now);
+        let nothing_found = installation.status.differences.is_empty();
+        match looked || !nothing_found {
+            true => list(session, "Differs", installation.status.differences.clone()),
+            false => field(session, "Differs", "not looked at since this server started"),
+        }
     }
     Ok(exit::DONE)
 }
@@ -299,6 +305,10 @@ fn document(session: &Session, api: &Api, seen: &Seen) -> Value {
         "ready": seen.environments.iter().filter(|e| standing::is_ready(e)).count(),
         "machines": seen.machines.len(),
         "drift": drift(&seen.environments, seen.now),
+        "looked_at_since_start": seen
+            .installation
+            .as_ref()
+            .is_some_and(|found| looked::since_start(found, &seen.health, seen.now)),
         "waiting": waiting(seen),
         "committed": seen.installation.clone().and_then(|installation| {
             budget::of(session, installation, seen.machines.clone(), seen.operations.clone())
