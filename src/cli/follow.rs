@@ -12,6 +12,7 @@ use super::api::{Api, Change, Watcher};
 use super::args::TIMEOUT;
 use super::error::{Failure, Outcome, Report, Retry, exit};
 use super::interrupt::Interrupt;
+use super::output::Sign;
 use super::progress::Progress;
 use super::session::Session;
 use super::standing::{self, Failed, Standing};
@@ -116,6 +117,7 @@ pub async fn follow(
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut interrupt = Interrupt::listen();
+    let mut silent = false;
     watcher.start().await.map_err(|error| session.report(&error))?;
     missing(session, &watcher, &mut open, &mut progress)?;
     loop {
@@ -135,6 +137,10 @@ pub async fn follow(
             }
             change = watcher.next() => change,
             _ = tick.tick() => {
+                if watcher.is_silent() != silent {
+                    silent = watcher.is_silent();
+                    progress.remark(&silence(session, api, silent), session.now());
+                }
                 progress.tick(session.now());
                 continue;
             }
@@ -149,6 +155,15 @@ pub async fn follow(
             return Err(report);
         }
     }
+}
+
+/// What is waited for goes on behind a server that does not answer, and is not seen.
+fn silence(session: &Session, api: &Api, silent: bool) -> String {
+    let (sign, what) = match silent {
+        true => (Sign::Unknown, "does not answer; it is asked again"),
+        false => (Sign::Done, "answers again"),
+    };
+    format!("  {} {} {what}", session.output.err.sign(sign), api.server())
 }
 
 /// What is not there when the watching begins: that is a goal, or a mistake.

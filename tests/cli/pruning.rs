@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::answers::running;
 use crate::terminal::Terminal;
-use crate::world::{Ended, World};
+use crate::world::{Ended, NARROW, World};
 
 fn environment(name: &str) -> String {
     format!(
@@ -248,6 +248,32 @@ async fn what_an_environment_uses_stays_and_so_does_what_holds_others() {
     assert!(ended.out.contains("= namespace/team  stays without a file: a namespace is deleted"));
     let left = world.run(&["get", "templates", "-o", "name"]).await.done();
     assert!(left.out.contains("template/used") && !left.out.contains("template/unused"));
+}
+
+#[tokio::test]
+async fn a_narrow_token_plans_applies_and_waits_and_names_what_it_did_not_see() {
+    let world = World::new().await;
+    let narrow = [("DEVPOCKET_TOKEN", NARROW)];
+    files(&world, &["a"]);
+    let plan = ["plan", "-f", "envs", "--prune", "ci"];
+    let ended = world.run_with(&plan, &narrow).await.done();
+    let unseen = "? templates  not looked at, which this token may not: none of them is deleted";
+    assert!(ended.out.lines().any(|line| line == unseen), "{}", ended.out);
+    assert!(!ended.out.contains("tiers") && !ended.out.contains("namespaces"), "{}", ended.out);
+    let markdown = ["plan", "-f", "envs", "--prune", "ci", "-o", "markdown"];
+    let ended = world.run_with(&markdown, &narrow).await.done();
+    assert!(ended.out.contains("Not looked at, which this token may not: templates."), "{ended:?}");
+    // It may list and not watch, so the waiting looks again and again.
+    let apply = ["apply", "-f", "envs", "--prune", "ci", "--yes", "--wait", "--token", NARROW];
+    let mut applying = world.start(&apply);
+    assert_eq!(applying.answer().await.as_deref().map(|line| &line[..4]), Some("Plan"));
+    while world.environment("a").await.is_none() {
+        applying.answer().await;
+    }
+    world.stand("a", running).await;
+    let (code, lines) = applying.end().await;
+    assert_eq!(code, 0, "{lines:?}");
+    assert!(lines.last().unwrap().contains("ready"), "{lines:?}");
 }
 
 #[tokio::test]

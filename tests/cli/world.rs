@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use devpocket::access::seal::Sealer;
-use devpocket::access::{ByRole, Role, Tokens, User};
+use devpocket::access::{ByRole, Role, Scope, Tokens, User};
 use devpocket::clock::{RandomIds, SystemClock};
 use devpocket::context::{Context, Contexts};
 use devpocket::server::{AllowedHosts, AppState, Build, Exposure, LocalTls, Server, StoreProbe};
@@ -36,6 +36,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub const TOKEN: &str = "admin-token-0123456789";
 /// Of an editor in `main` who is nobody else.
 pub const TENANT: &str = "tenant-token-0123456789";
+/// Of an admin, for what a pipeline needs of environments and secrets, and nothing else.
+pub const NARROW: &str = "narrow-token-0123456789";
 
 /// A server, and a home for the program.
 pub struct World {
@@ -301,6 +303,14 @@ fn tokens() -> Tokens {
     let roles = Arc::new([("main".to_owned(), Role::Editor)].into());
     let tenant = User { roles, ..User::configured("ann", &["system:authenticated"]) };
     tokens.add(TENANT, tenant).unwrap();
+    let words = |text: &str| text.split(',').map(str::to_owned).collect();
+    let scope = Scope {
+        verbs: words("get,list,create,patch"),
+        kinds: words("environments,secrets"),
+        namespace: None,
+    };
+    let narrow = User { scope: Some(Arc::new(scope)), ..User::admin("pipeline") };
+    tokens.add(NARROW, narrow).unwrap();
     tokens
 }
 

@@ -10,6 +10,7 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use reqwest::Method;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::{Api, ApiError, path};
 
@@ -20,6 +21,8 @@ const LASTS: u64 = 300;
 /// Pauses between attempts while the server does not answer.
 const PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// How often the list is read where a token may list and not watch.
+const POLL: Duration = Duration::from_secs(2);
 /// Attempts in a row before the silence is an error: about two minutes.
 const ATTEMPTS: u32 = 15;
 
@@ -41,6 +44,8 @@ pub struct Watcher {
     stream: Option<BoxStream<'static, Result<Bytes, reqwest::Error>>>,
     buffer: Vec<u8>,
     failures: u32,
+    /// When the list is read again, where watching is refused.
+    poll_at: Option<Instant>,
 }
 
 impl Watcher {
@@ -56,7 +61,13 @@ impl Watcher {
             stream: None,
             buffer: Vec::new(),
             failures: 0,
+            poll_at: None,
         }
+    }
+
+    /// Whether the server has not answered since it was last asked.
+    pub fn is_silent(&self) -> bool {
+        self.failures > 0
     }
 
     /// The next change. Cancelling the wait loses nothing.
@@ -108,6 +119,11 @@ impl Watcher {
 
     async fn step(&mut self) -> Result<(), ApiError> {
         let Some(version) = self.version.clone() else { return self.relist().await };
+        if let Some(at) = self.poll_at {
+            tokio::time::sleep_until(at).await;
+            self.poll_at = Some(Instant::now() + POLL);
+            return self.relist().await;
+        }
         if self.stream.is_none() {
             let request = self
                 .api
@@ -123,6 +139,8 @@ impl Watcher {
                     self.stream = Some(response.bytes_stream().boxed());
                 }
                 Err(error) if error.reason() == Some(Reason::Expired) => self.version = None,
+                // The list was given: who may look may look again.
+                Err(error) if error.is_forbidden() => self.poll_at = Some(Instant::now() + POLL),
                 Err(error) => return Err(error),
             }
             return Ok(());

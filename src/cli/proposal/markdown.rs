@@ -193,6 +193,12 @@ fn set(proposal: &Proposal) -> String {
             keys.join(", ")
         ));
     }
+    for kind in &pruned.unseen {
+        let plural = kind.info().plural;
+        text.push_str(&format!(
+            "\nNot looked at, which this token may not: {plural}. None of them is deleted.\n"
+        ));
+    }
     text
 }
 

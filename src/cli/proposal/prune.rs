@@ -5,6 +5,7 @@
 //!   proposal's hash, with the uid of each object.
 //! - Only kinds of [`PRUNED`] go. A template or a secret that an environment outside of the
 //!   deletions refers to stays, and is named with it.
+//! - What may not be looked at is named, and nothing of it goes.
 //! - More deletions than [`most`], or files that hold nothing, are refused unless somebody says how
 //!   many may go.
 
@@ -47,6 +48,8 @@ pub struct Pruned {
     pub members: usize,
     /// Objects whose file is gone and that stay, with why.
     pub kept: Vec<(Key, String)>,
+    /// Kinds that may not be looked at: nothing of them goes.
+    pub unseen: Vec<Kind>,
     /// Objects of the files that the set did not make.
     pub outside: Vec<Key>,
 }
@@ -71,11 +74,19 @@ pub(super) async fn find(
         set: set.clone(),
         members: 0,
         kept: Vec::new(),
+        unseen: Vec::new(),
         outside: items.iter().filter(|item| is_outside(item, set)).map(|i| i.key.clone()).collect(),
     };
     let mut going = Vec::new();
     for kind in PRUNED.into_iter().chain(NEVER) {
-        let listing = api.list(kind, "", &set.selector()).await.map_err(failed)?;
+        let listing = match api.list(kind, "", &set.selector()).await {
+            Err(error) if error.is_forbidden() => {
+                // What is never deleted need not be seen either.
+                pruned.unseen.extend(PRUNED.contains(&kind).then_some(kind));
+                continue;
+            }
+            listing => listing.map_err(failed)?,
+        };
         pruned.members += listing.items.len();
         for object in listing.items {
             let key = key_of(kind, &object);
@@ -121,8 +132,19 @@ async fn keep_what_is_used(
         return Ok(());
     }
     let gone: BTreeSet<Key> = going.iter().map(|(key, _)| key.clone()).collect();
+    let environments = match api.list(Kind::Environment, "", "").await {
+        Err(error) if error.is_forbidden() => {
+            let (stays, goes): (Vec<_>, Vec<_>) =
+                going.drain(..).partition(|(key, _)| key.kind != Kind::Environment);
+            let why = "which environments use it may not be looked at";
+            pruned.kept.extend(stays.into_iter().map(|(key, _)| (key, why.to_owned())));
+            going.extend(goes);
+            return Ok(());
+        }
+        environments => environments?,
+    };
     let mut used = std::collections::BTreeMap::new();
-    for value in api.list(Kind::Environment, "", "").await?.items {
+    for value in environments.items {
         let key = key_of(Kind::Environment, &value);
         let Ok(object) = Object::from_value(Kind::Environment, value) else { continue };
         if !gone.contains(&key) {
@@ -168,6 +190,7 @@ async fn item(api: &Api, key: Key, object: Value, recoverable: bool) -> Result<I
         facts: Vec::new(),
         notes: Vec::new(),
         planned: false,
+        owned_by_others: false,
     })
 }
 
