@@ -1,10 +1,12 @@
 //! Plans, questions, and what the commands that change leave behind.
 
-use devpocket_specs::environment::{BoundMachine, Power};
+use devpocket_specs::environment::{BoundMachine, Environment, Power};
 use devpocket_specs::installation::{self, Installation};
 use devpocket_specs::kind::Kind;
+use devpocket_specs::metadata::names;
 use devpocket_specs::object::Key;
 
+use crate::answers::running;
 use crate::world::{TENANT, World};
 
 #[tokio::test]
@@ -163,6 +165,75 @@ async fn what_was_not_let_go_of_is_not_brought_back() {
     world.declare("web").await;
     let ended = world.run(&["undelete", "web"]).await;
     ended.refused(4, "error[already-exists]: env/web is there, and not deleted");
+}
+
+/// Something keeps it from going at once, as a machine does.
+async fn keep(world: &World, name: &str) {
+    let key = world.key(name);
+    let kept = world.client.edit(&key, |environment: &mut Environment| {
+        environment.metadata.finalizers.push(names::RELEASE_FINALIZER.into());
+    });
+    kept.await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_brake_keeps_from_going_is_not_called_released() {
+    let world = World::new().await;
+    for name in ["gone", "kept"] {
+        world.declare(name).await;
+        world.stand(name, running).await;
+    }
+    keep(&world, "kept").await;
+    let mut deleting = world.start(&["delete", "gone", "kept", "--yes"]);
+    let first = deleting.answer().await.unwrap();
+    assert!(first.starts_with("✓ env/gone  released; undo until "), "{first}");
+    let budget = "at most 3 releases an hour";
+    world
+        .stand("kept", |status| {
+            let step = serde_json::json!({
+                "call": "release", "summary": "release vmi2563150", "class": "reversible",
+                "hold": {"kind": "held", "code": "deletion-budget", "message": budget},
+            });
+            status.plan = serde_json::from_value(serde_json::json!({
+                "hash": "0123456789ab", "steps": [step],
+            }))
+            .ok();
+            assert!(status.plan.is_some());
+        })
+        .await;
+    assert_eq!(deleting.answer().await.unwrap(), "✓ env/kept  declared to go");
+    let (code, lines) = deleting.end().await;
+    assert_eq!(code, 4, "{lines:?}");
+    let said = format!("held[deletion-budget]: {budget}");
+    assert!(lines.contains(&said), "{lines:?}");
+}
+
+#[tokio::test]
+async fn one_that_is_refused_keeps_no_other() {
+    let world = World::new().await;
+    world.declare("web").await;
+    let ended = world.run(&["undelete", "web", "nope"]).await;
+    assert_eq!(ended.code, 4, "{}", ended.err);
+    assert!(ended.err.contains("error[already-exists]: env/web is there"), "{}", ended.err);
+    assert!(ended.err.contains("error[nothing-to-undelete]: "), "{}", ended.err);
+}
+
+#[tokio::test]
+async fn nothing_goes_on_before_the_account_was_looked_at_since_the_start() {
+    let world = World::new().await;
+    world.run(&["resume", "--all"]).await.done();
+    let key = Key::cluster(Kind::Installation, installation::NAME);
+    let seen = world.client.edit_status(&key, |installation: &mut Installation| {
+        let sweep = installation.status.sweep.as_mut().unwrap();
+        sweep.as_of = "2026-01-01T00:00:00Z".parse().unwrap();
+    });
+    seen.await.unwrap();
+    let ended = world.run(&["resume", "--all"]).await;
+    let first = "held[not-observed]: the account was not looked at since this server started";
+    ended.refused(4, first);
+    let ended = world.run(&["status"]).await.done();
+    let said = "Differs     not looked at since this server started";
+    assert!(ended.out.lines().any(|line| line == said), "{}", ended.out);
 }
 
 #[tokio::test]

@@ -146,7 +146,7 @@ fn results(session: &Session, proposal: &Proposal) {
     for item in proposal.items.iter().filter(|item| item.fate != Fate::Unchanged) {
         let word = match item.fate {
             Fate::New => "declared".to_owned(),
-            Fate::Goes => release::said(session, item.environment.as_deref(), &item.plan, until),
+            Fate::Goes => release::said(session, item.environment.as_deref(), until),
             _ => "changed".to_owned(),
         };
         let name = style.paint(Ink::Bold, &short_name(&item.key));

@@ -1,6 +1,8 @@
 //! `devpocket delete`: lets an environment go. Its machine is stopped and can come back until a
 //! named time; only then something happens to the disk.
 
+mod aftermath;
+
 use std::collections::BTreeMap;
 
 use clap::Args;
@@ -15,7 +17,7 @@ use sha2::{Digest, Sha256};
 
 use super::change::{failed, told};
 use super::files::where_flags;
-use crate::cli::api::{Api, WriteOptions};
+use crate::cli::api::{Api, ApiError, WriteOptions};
 use crate::cli::error::{Failure, Outcome, Report, exit};
 use crate::cli::follow::{Goal, absent_failure, follow};
 use crate::cli::output::{Ink, Sign, count};
@@ -91,31 +93,56 @@ pub async fn run(session: &Session, args: DeleteArgs) -> Outcome {
     if !agreed(session, &args, &going, &hash, &again, until)? {
         return Ok(declined(output));
     }
-    let mut targets = BTreeMap::new();
-    let mut done = Vec::new();
-    for item in going {
-        let written = release(session, &api, &item, &done).await?;
-        let said = release::said(session, item.environment.as_ref(), &item.plan, until);
-        told(session, &item.key, &said, &written);
-        done.push(short_name(&item.key));
-        targets.insert(item.key, Goal::Deleted);
+    let (sent, refused) = send(session, &api, going).await?;
+    if args.wait && named.kind == Kind::Environment && refused.is_none() {
+        let targets: BTreeMap<_, _> = sent
+            .into_iter()
+            .map(|(item, written)| {
+                told(session, &item.key, "is to be released", &written);
+                (item.key, Goal::Deleted)
+            })
+            .collect();
+        return follow(session, &api, targets, false).await;
     }
-    let wait = args.wait && named.kind == Kind::Environment;
-    if wait { follow(session, &api, targets, false).await } else { Ok(exit::DONE) }
+    let held = aftermath::tell(session, &api, &sent, until).await;
+    let mut failures = held;
+    failures.extend(refused.into_iter().flat_map(|report| report.failures));
+    if failures.is_empty() { Ok(exit::DONE) } else { Err(Report::new(failures)) }
+}
+
+/// What was asked to go, with the answers, and what was refused. One that is refused keeps no other.
+async fn send(
+    session: &Session,
+    api: &Api,
+    going: Vec<Going>,
+) -> Result<(Vec<(Going, serde_json::Value)>, Option<Report>), Report> {
+    let mut sent: Vec<(Going, serde_json::Value)> = Vec::new();
+    let mut refused = Vec::new();
+    for item in going {
+        match release(api, &item).await {
+            Ok(written) => sent.push((item, written)),
+            Err(error @ ApiError::Refused { .. }) => refused.push((item.key, error)),
+            Err(error) => {
+                let done: Vec<String> =
+                    sent.iter().map(|(item, _)| short_name(&item.key)).collect();
+                return Err(failed(session, &item.key, &error, &done));
+            }
+        }
+    }
+    let done: Vec<String> = sent.iter().map(|(item, _)| short_name(&item.key)).collect();
+    let failures: Vec<Failure> = refused
+        .iter()
+        .flat_map(|(key, error)| failed(session, key, error, &done).failures)
+        .collect();
+    Ok((sent, (!failures.is_empty()).then(|| Report::new(failures))))
 }
 
 /// Exactly this object and, for an environment, exactly this plan.
-async fn release(
-    session: &Session,
-    api: &Api,
-    item: &Going,
-    done: &[String],
-) -> Result<serde_json::Value, Report> {
+async fn release(api: &Api, item: &Going) -> Result<serde_json::Value, ApiError> {
     let uid = item.environment.as_ref().map(|environment| environment.uid().to_string());
     let plan_hash = item.environment.as_ref().map(|_| item.plan.hash.clone());
     let options = WriteOptions { plan_hash, ..WriteOptions::default() };
-    let answer = api.delete(&item.key, uid.as_deref(), &options).await;
-    answer.map_err(|error| failed(session, &item.key, &error, done))
+    api.delete(&item.key, uid.as_deref(), &options).await
 }
 
 /// Covers what is released, how, and whether it can come back.

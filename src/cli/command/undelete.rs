@@ -45,28 +45,37 @@ pub async fn run(session: &Session, args: UndeleteArgs) -> Outcome {
         Some(machine) => json!({"machine": machine}),
         None => json!({}),
     };
+    let mut refused = Vec::new();
     for name in Named::environments(&args.names)? {
         let key = session.environment(&name);
         if let Some(failure) = still_there(session, &api, &key).await? {
-            return Err(failure.into());
+            refused.push(failure);
+            continue;
         }
-        let answer = api.act(&key, "undelete", &body, args.dry_run).await;
-        let written = answer.map_err(|error| match &error {
-            ApiError::Refused { status, request_id, .. } => {
-                let mut report = refusal::refused(status, request_id.as_deref());
-                for failure in &mut report.failures {
-                    if error.is_not_found() {
-                        let machines = "devpocket get machines";
-                        *failure =
-                            std::mem::take(failure).attempt(machines, "which machines there are");
-                    }
-                }
-                report.about(&short_name(&key)).so_far("nothing was changed, nothing was bought")
+        match api.act(&key, "undelete", &body, args.dry_run).await {
+            Ok(written) => {
+                told(session, &key, "comes back with its machine and its disk as it was", &written);
+                targets.insert(key, Goal::Ready);
             }
-            _ => session.report(&error),
-        })?;
-        told(session, &key, "comes back with its machine and its disk as it was", &written);
-        targets.insert(key, Goal::Ready);
+            Err(ref error @ ApiError::Refused { ref status, ref request_id, .. }) => {
+                let report = refusal::refused(status, request_id.as_deref());
+                let report = report.about(&short_name(&key));
+                refused.extend(report.failures.into_iter().map(
+                    |failure| match error.is_not_found() {
+                        true => {
+                            failure.attempt("devpocket get machines", "which machines there are")
+                        }
+                        false => failure,
+                    },
+                ));
+            }
+            Err(error) => {
+                return Err(session.report(&error).so_far(&so_far(&targets, args.dry_run)));
+            }
+        }
+    }
+    if !refused.is_empty() {
+        return Err(Report::new(refused).so_far(&so_far(&targets, args.dry_run)));
     }
     if targets.is_empty() {
         return Err(Failure::usage("no environment is named").into());
@@ -78,6 +87,17 @@ pub async fn run(session: &Session, args: UndeleteArgs) -> Outcome {
     if args.wait { follow(session, &api, targets, true).await } else { Ok(exit::DONE) }
 }
 
+/// What is true of all that was named, where some of it was refused.
+fn so_far(back: &BTreeMap<Key, Goal>, dry_run: bool) -> String {
+    let names: Vec<String> = back.keys().map(short_name).collect();
+    match names.as_slice() {
+        [] => "nothing was changed, nothing was bought".to_owned(),
+        _ if dry_run => "nothing was changed, nothing was bought".to_owned(),
+        [one] => format!("{one} comes back. Nothing was bought"),
+        many => format!("{} come back. Nothing was bought", many.join(", ")),
+    }
+}
+
 /// What was not let go of yet cannot be brought back: it is still there.
 async fn still_there(session: &Session, api: &Api, key: &Key) -> Result<Option<Failure>, Report> {
     let found = api.find::<Environment>(&key.namespace, &key.name).await;
@@ -85,15 +105,14 @@ async fn still_there(session: &Session, api: &Api, key: &Key) -> Result<Option<F
         return Ok(None);
     };
     let name = short_name(key);
-    let so_far = "nothing was changed, nothing was bought";
     if !environment.metadata.is_deleting() {
         let failure = Failure::new("already-exists", format!("{name} is there, and not deleted"));
-        let failure = failure.exit(exit::REFUSED).so_far(so_far);
+        let failure = failure.exit(exit::REFUSED);
         return Ok(Some(failure.attempt(format!("devpocket describe {name}"), "what it is")));
     }
     let failure = Failure::new("already-exists", format!("{name} is still being released"));
     let failure = failure.exit(exit::REFUSED).because(environment.status.message);
-    let failure = failure.so_far(so_far).retry(Retry::Later(None));
+    let failure = failure.retry(Retry::Later(None));
     let wait = format!("devpocket wait {name} --for deleted");
     Ok(Some(failure.attempt(wait, "then it can be brought back")))
 }

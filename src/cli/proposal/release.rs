@@ -45,18 +45,13 @@ pub fn released(
     (format!("releases {machine}{paid}"), disk)
 }
 
-/// What is said of it once it is asked to go: a brake may keep the machine bound for now.
+/// What is said of it once it is gone.
 pub fn said(
     session: &Session,
     environment: Option<&Environment>,
-    plan: &devpocket_specs::plan::Plan,
     until: Option<Timestamp>,
 ) -> String {
     let words = &session.output.words;
-    if let Some(hold) = plan.steps.iter().find_map(|step| step.hold.as_ref()) {
-        let why = words.local_times(&hold.message, session.now());
-        return format!("to be released once this is over: {why}");
-    }
     match (environment.filter(|environment| releases(environment)), until) {
         (Some(environment), Some(until)) => {
             let until = words.moment(until, session.now());
