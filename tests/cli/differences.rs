@@ -37,6 +37,26 @@ async fn only_fields_that_the_file_changes_differ() {
 }
 
 #[tokio::test]
+async fn a_file_that_says_what_others_declared_already_differs_in_nothing() {
+    let world = World::new().await;
+    world.declare("web").await;
+    world.run(&["stop", "web"]).await.done();
+    world.file("web.yaml", &format!("{WEB}  power: Stopped\n"));
+    let same = world.run(&["diff", "-f", "web.yaml", "--exit-code"]).await.done();
+    assert_eq!((same.out.as_str(), same.err.as_str()), ("", "Nothing differs.\n"));
+    let plan = ["plan", "-f", "web.yaml"];
+    let ended = world.run(&plan).await;
+    let said = "= env/web  is declared so by others; apply declares it too";
+    assert!(!ended.out.contains("~ env/web") && ended.out.contains(said), "{}", ended.out);
+    world.run(&["apply", "-f", "web.yaml", "--yes"]).await;
+    let owners = world.environment("web").await.unwrap().metadata.managed_fields.entries();
+    let ours = owners.iter().find(|entry| entry["manager"] == "devpocket-cli").unwrap();
+    assert!(!ours["fieldsV1"]["f:spec"]["f:power"].is_null(), "{ours}");
+    let ended = world.run(&plan).await;
+    assert!(!ended.out.contains("by others"), "{}", ended.out);
+}
+
+#[tokio::test]
 async fn what_is_new_is_shown_whole_and_a_fault_is_a_fault() {
     let world = World::new().await;
     world.file("web.yaml", WEB);

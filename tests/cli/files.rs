@@ -63,6 +63,14 @@ async fn a_field_somebody_else_owns_is_not_taken_silently() {
         .refused(4, "error[ownership]: spec.power of env/web belongs to devpocket-edit")
         .says(&["  at       web.yaml:7:10  env/web"])
         .says(&["           devpocket apply -f web.yaml --force-conflicts    takes them over"]);
+    // Whose a field is hides nothing that is wrong with the file itself.
+    let text = file("Running").replace("vps-10-nvme", "vps-10-nvmee");
+    let wrong = format!("{text}  regio: EU\n");
+    world.file("wrong.yaml", &wrong);
+    let ended = world.run(&["apply", "-f", "wrong.yaml", "--yes"]).await;
+    for code in ["error[not-supported]", "error[unknown-field]", "error[ownership]"] {
+        assert!(ended.err.contains(code), "missing {code} in:\n{}", ended.err);
+    }
     let forced = ["apply", "-f", "web.yaml", "--yes", "--force-conflicts"];
     world.run(&forced).await.done();
     let power = world.environment("web").await.unwrap().spec.power;

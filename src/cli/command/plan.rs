@@ -119,6 +119,7 @@ async fn stored(
             facts: Vec::new(),
             notes: Vec::new(),
             planned: true,
+            owned_by_others: false,
         });
     }
     let installation = session.installation(api).await?;

@@ -64,6 +64,8 @@ pub async fn build(
         match answer {
             Ok(item) => items.push(item),
             Err(ApiError::Refused { status, code, .. }) if code < 500 && code != 429 => {
+                let hidden = behind(api, &wanted[index], terms, &created, &status).await;
+                refusals.extend(hidden.map(|hidden| (index, hidden)));
                 refusals.push((index, *status));
             }
             Err(error) => return Err(session.report(&error)),
@@ -127,10 +129,13 @@ pub fn planned(
     })?;
     let before = before.as_ref().map(content);
     let after = content(&answer.environment);
+    // A write that only says who declares it changes nothing anybody would look at.
+    let same = before.as_ref() == Some(&after);
+    let fate = Fate::of(&answer.change);
     Ok(Item {
         key: wanted.key.clone(),
         document: wanted.document.clone(),
-        fate: Fate::of(&answer.change),
+        fate: if same { Fate::Unchanged } else { fate },
         differences: before.as_ref().map(|old| changed(old, &after)).unwrap_or_default(),
         spec: answer.environment["spec"].clone(),
         environment: Some(Box::new(api.typed(answer.environment)?)),
@@ -140,6 +145,7 @@ pub fn planned(
         facts: answer.facts,
         notes: answer.notes,
         planned: true,
+        owned_by_others: same && fate == Fate::Changed,
     })
 }
 
@@ -178,6 +184,7 @@ pub fn compared(wanted: &Wanted, before: Option<Value>, after: &Value) -> Item {
         facts: Vec::new(),
         notes: Vec::new(),
         planned: false,
+        owned_by_others: false,
     }
 }
 
@@ -208,6 +215,28 @@ fn changed(before: &Value, after: &Value) -> Vec<String> {
         flat
     };
     differences(&flat(before), &flat(after))
+}
+
+/// The server looks at whose a field is before it looks at its value: what is wrong with the
+/// document itself, where its refusal is about owners only. Nothing is written by asking.
+async fn behind(
+    api: &Api,
+    wanted: &Wanted,
+    terms: &Terms,
+    created: &BTreeSet<Key>,
+    refusal: &Status,
+) -> Option<Status> {
+    let about_owners = |status: &Status| {
+        status.details.causes.iter().any(|cause| cause.reason == "FieldManagerConflict")
+    };
+    if terms.force || !about_owners(refusal) {
+        return None;
+    }
+    let forced = Terms { force: true, ..terms.clone() };
+    match item(api, wanted, &forced, created).await {
+        Err(ApiError::Refused { status, code, .. }) if code < 500 && code != 429 => Some(*status),
+        _ => None,
+    }
 }
 
 /// Whether the refusal is only about something the same call creates first.
@@ -262,6 +291,7 @@ fn later(wanted: &Wanted) -> Item {
         facts: Vec::new(),
         notes: Vec::new(),
         planned: false,
+        owned_by_others: false,
     }
 }
 

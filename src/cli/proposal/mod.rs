@@ -102,6 +102,8 @@ pub struct Item {
     pub notes: Vec<String>,
     /// Planned by the server, so that its hash can be sent along.
     pub planned: bool,
+    /// As declared already, by others: applying it says that this caller declares it too.
+    pub owned_by_others: bool,
 }
 
 impl Item {

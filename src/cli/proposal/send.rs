@@ -119,7 +119,7 @@ async fn one(session: &Session, api: &Api, item: &Item, manner: Manner) -> Resul
         force: manner.force,
         plan_hash: item.planned.then(|| item.plan.hash.clone()),
     };
-    let written = if item.fate == Fate::Unchanged {
+    let written = if item.fate == Fate::Unchanged && !item.owned_by_others {
         api.get(&item.key).await
     } else {
         api.apply(&item.key, &item.document, &options).await

@@ -43,6 +43,10 @@ pub fn show(session: &Session, api: &Api, proposal: &Proposal) {
     if idle > 0 {
         output.line(format!("{} {idle} unchanged", style.sign(Sign::Unchanged)));
     }
+    for item in proposal.items.iter().filter(|item| item.owned_by_others) {
+        let (sign, name) = (style.sign(Sign::Unchanged), short_name(&item.key));
+        output.line(format!("{sign} {name}  is declared so by others; apply declares it too"));
+    }
     for line in totals(proposal) {
         output.line(line);
     }
@@ -101,7 +105,11 @@ fn set_lines(proposal: &Proposal, style: &Style) -> Vec<String> {
         let name = short_name(key);
         format!("{sign} {name}  was not made by set {set} and stays outside of it (--adopt)")
     });
-    kept.chain(outside).collect()
+    let unseen = pruned.unseen.iter().map(|kind| {
+        let (sign, plural) = (style.sign(Sign::Unknown), kind.info().plural);
+        format!("{sign} {plural}  not looked at, which this token may not: none of them is deleted")
+    });
+    kept.chain(outside).chain(unseen).collect()
 }
 
 fn item_lines(item: &Item, style: &Style) -> Vec<String> {
@@ -263,6 +271,7 @@ pub fn document(api: &Api, proposal: &Proposal) -> Value {
             "members": pruned.members,
             "kept": kept.collect::<Vec<_>>(),
             "outside": pruned.outside,
+            "unseen": pruned.unseen.iter().map(|kind| kind.info().plural).collect::<Vec<_>>(),
         });
     }
     document
