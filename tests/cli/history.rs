@@ -67,6 +67,20 @@ async fn nothing_that_happened_is_told_apart_from_nothing_that_is_there() {
 }
 
 #[tokio::test]
+async fn what_happened_to_another_of_that_name_is_not_its_story() {
+    let world = storied().await;
+    let none = devpocket_specs::admit::Preconditions::default();
+    world.client.delete(&world.key("web"), none).await.unwrap();
+    let ended = world.run(&["events", "env/web"]).await.done();
+    assert!(ended.out.contains("Drift"), "what is gone has its story: {}", ended.out);
+    world.declare("web").await;
+    let ended = world.run(&["events", "env/web"]).await.done();
+    assert_eq!(ended.err, "No events about env/web in the last 24 h.\n", "{}", ended.out);
+    let ended = world.run(&["describe", "web"]).await.done();
+    assert!(!ended.out.contains("stopped outside"), "{}", ended.out);
+}
+
+#[tokio::test]
 async fn what_happens_now_is_shown_as_it_happens_and_repeats_again() {
     let world = storied().await;
     let mut watching = world.start(&["events", "env/web", "-w"]);

@@ -74,7 +74,8 @@ async fn environment(session: &Session, api: &Api, key: &Key, value: Value) -> R
         None => None,
     };
     let installation = session.installation(api).await?;
-    let events = events(session, api, key).await?;
+    let uid = environment.metadata.uid.map(|uid| uid.to_string());
+    let events = events(session, api, key, uid.as_deref()).await?;
     let now = session.now();
     head(session, &environment, installation.as_ref());
     for (label, text) in facts(session, &environment, machine.as_ref()) {
@@ -255,6 +256,9 @@ fn condition(session: &Session, condition: &Condition, now: Timestamp) -> Option
 /// What is known of the inside of the machine, which may be nothing.
 fn guest(environment: &Environment) -> String {
     let all = &environment.status.conditions;
+    if environment.status.machine.is_none() {
+        return "there is no machine yet".to_owned();
+    }
     match devpocket_specs::condition::find(all, conditions::GUEST_READY) {
         Some(condition) if condition.status == ConditionStatus::True => {
             match devpocket_specs::condition::find(all, conditions::GUEST_CONFIGURED) {
@@ -271,8 +275,13 @@ fn guest(environment: &Environment) -> String {
     }
 }
 
-/// Events about an object, newest first.
-pub async fn events(session: &Session, api: &Api, key: &Key) -> Result<Vec<Event>, Report> {
+/// Events about an object, newest first; not those of another that had its name before.
+pub async fn events(
+    session: &Session,
+    api: &Api,
+    key: &Key,
+    uid: Option<&str>,
+) -> Result<Vec<Event>, Report> {
     let namespace =
         if key.namespace.is_empty() { "devpocket-system" } else { key.namespace.as_str() };
     let all = api.all::<Event>(namespace).await.map_err(|error| session.report(&error))?;
@@ -280,10 +289,19 @@ pub async fn events(session: &Session, api: &Api, key: &Key) -> Result<Vec<Event
     let about = |event: &Event| {
         event.involved_object.kind.as_deref() == Some(kind)
             && event.involved_object.name.as_deref() == Some(&key.name)
+            && is_of(event, uid)
     };
     let mut events: Vec<Event> = all.into_iter().filter(about).collect();
     events.sort_by_key(|event| std::cmp::Reverse(last(event)));
     Ok(events)
+}
+
+/// Whether it is about the object with this uid, as far as both are known.
+pub fn is_of(event: &Event, uid: Option<&str>) -> bool {
+    match (event.involved_object.uid.as_deref(), uid) {
+        (Some(about), Some(uid)) => about == uid,
+        _ => true,
+    }
 }
 
 /// When it last happened.
@@ -325,7 +343,7 @@ async fn other(session: &Session, api: &Api, key: &Key, value: &Value) -> Result
         let text = serde_yaml::to_string(&shown).unwrap_or_default();
         text.lines().for_each(|line| session.output.line(format!("  {line}")));
     }
-    let events = events(session, api, key).await?;
+    let events = events(session, api, key, value["metadata"]["uid"].as_str()).await?;
     if !events.is_empty() {
         tell_events(session, &events, key, session.now());
     }
@@ -337,7 +355,7 @@ pub fn field(session: &Session, label: &str, text: &str) {
     let width = session.output.out.prose_width().saturating_sub(LABEL);
     let text = session.output.words.local_times(text, session.now());
     let text = text.as_str();
-    let lines = if session.output.out.color { vec![text.to_owned()] } else { wrap(text, width) };
+    let lines = wrap(text, width);
     for (index, line) in lines.iter().enumerate() {
         let label = if index == 0 { label } else { "" };
         session.output.line(format!("{label:<LABEL$}{line}").trim_end());

@@ -9,7 +9,7 @@ use devpocket_specs::kind::Kind;
 use devpocket_specs::object::Key;
 use serde_json::{Value, json};
 
-use super::describe::last;
+use super::describe::{is_of, last};
 use crate::cli::api::{Api, ApiError, Change, Watcher};
 use crate::cli::error::{Failure, Outcome, Report, exit};
 use crate::cli::follow::absent_failure;
@@ -45,21 +45,25 @@ pub struct EventsArgs {
 /// Which events are shown.
 struct Wanted {
     object: Option<Key>,
+    /// Of the object there is now: another may have had its name before.
+    uid: Option<String>,
+    is_missing: bool,
     namespace: String,
     warnings: bool,
 }
 
 pub async fn run(session: &Session, args: EventsArgs) -> Outcome {
     let api = session.api()?;
-    let wanted = Wanted::read(session, &args)?;
+    let mut wanted = Wanted::read(session, &args)?;
+    wanted.identify(session, &api).await?;
     if args.watch {
         return watch(session, &api, &wanted).await;
     }
     let listing = api.list(Kind::Event, &wanted.namespace, "").await;
     let items = listing.map_err(|error| session.report(&error))?.items;
     let events = wanted.of(&api, items).map_err(|error| session.report(&error))?;
-    if events.is_empty() {
-        wanted.must_exist(session, &api).await?;
+    if let Some(key) = wanted.object.as_ref().filter(|_| events.is_empty() && wanted.is_missing) {
+        return Err(absent_failure(key).into());
     }
     let output = &session.output;
     match output.format {
@@ -104,7 +108,7 @@ impl Wanted {
             _ if args.all_namespaces => String::new(),
             _ => session.namespace.clone(),
         };
-        Ok(Wanted { object, namespace, warnings: args.warnings })
+        Ok(Wanted { object, uid: None, is_missing: false, namespace, warnings: args.warnings })
     }
 
     fn is(&self, event: &Event) -> bool {
@@ -113,6 +117,7 @@ impl Wanted {
             about.kind.as_deref() == Some(key.kind.info().name)
                 && about.name.as_deref() == Some(&key.name)
         });
+        let of = of && is_of(event, self.uid.as_deref());
         of && (!self.warnings || event.r#type == "Warning")
     }
 
@@ -129,14 +134,17 @@ impl Wanted {
         Ok(events)
     }
 
-    /// An object without events may have none, or may not be there at all.
-    async fn must_exist(&self, session: &Session, api: &Api) -> Result<(), Report> {
+    /// Of one that is gone, what happened to it is told all the same.
+    async fn identify(&mut self, session: &Session, api: &Api) -> Result<(), Report> {
         let Some(key) = &self.object else { return Ok(()) };
         match api.get(key).await {
-            Ok(_) => Ok(()),
-            Err(error) if error.is_not_found() => Err(absent_failure(key).into()),
-            Err(error) => Err(session.report(&error)),
+            Ok(found) => self.uid = found["metadata"]["uid"].as_str().map(str::to_owned),
+            Err(error) if error.is_not_found() => self.is_missing = true,
+            // Who may see events only sees all of that name.
+            Err(error) if error.is_forbidden() => {}
+            Err(error) => return Err(session.report(&error)),
         }
+        Ok(())
     }
 
     fn nothing(&self) -> String {
@@ -230,7 +238,9 @@ async fn watch(session: &Session, api: &Api, wanted: &Wanted) -> Outcome {
         first = false;
     }
     if first {
-        wanted.must_exist(session, api).await?;
+        if let Some(key) = wanted.object.as_ref().filter(|_| wanted.is_missing) {
+            return Err(absent_failure(key).into());
+        }
         session.output.hint(format!("{} Waiting for the first.", wanted.nothing()));
     }
     loop {

@@ -59,11 +59,8 @@ pub(super) async fn history(
             news.add(record.at, &told.reason, &told.message, 1);
         }
     }
-    for event in events(session, api, key).await? {
-        let about = event.involved_object.uid.as_deref();
-        let Some(at) = last(&event).filter(|_| about.is_none_or(|about| about == uid)) else {
-            continue;
-        };
+    for event in events(session, api, key, Some(&uid)).await? {
+        let Some(at) = last(&event) else { continue };
         news.add(at, &event.reason, &event.message, event.count);
     }
     let mut story = news.story;
