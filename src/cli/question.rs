@@ -3,7 +3,11 @@
 use std::io::{self, BufRead, Write};
 
 use super::error::{Failure, Report, exit};
-use super::output::Output;
+use super::interrupt::Interrupt;
+use super::output::{Output, hanging};
+
+/// Columns an answer takes.
+const ANSWER: usize = 4;
 
 /// What a command wants consent for.
 pub enum Ask<'a> {
@@ -44,18 +48,44 @@ pub fn consent(
         Ask::Yes(question) => (format!("{question} [y/N] "), None),
         Ask::Type { question, name } => (format!("{question} Type {name} to go on: "), Some(*name)),
     };
+    let prompt = hanging(&prompt, output.err.width.saturating_sub(ANSWER)).join("\n");
     eprint!("{}", output.err.text(&prompt));
     let _ = io::stderr().flush();
-    let mut answer = String::new();
-    let read = io::stdin().lock().read_line(&mut answer);
+    let answer = answered(command)?;
     let answer = answer.trim();
-    if read.unwrap_or(0) == 0 {
-        // Ctrl-D leaves the cursor behind the question.
-        eprintln!();
-    }
     Ok(match expected {
         Some(name) => answer == name,
         None => matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes"),
+    })
+}
+
+/// A line from the terminal, or that somebody pressed Ctrl-C.
+fn answered(command: &str) -> Result<String, Report> {
+    let typed = tokio::task::block_in_place(|| {
+        tokio::runtime::Handle::current().block_on(async {
+            let mut interrupt = Interrupt::listen();
+            let line = tokio::task::spawn_blocking(|| {
+                let mut line = String::new();
+                // What cannot be read is no yes.
+                let _ = io::stdin().lock().read_line(&mut line);
+                line
+            });
+            tokio::select! {
+                line = line => Some(line.unwrap_or_default()),
+                () = interrupt.heard() => None,
+            }
+        })
+    });
+    if typed.as_ref().is_none_or(String::is_empty) {
+        // Ctrl-C and Ctrl-D leave the cursor behind the question.
+        eprintln!();
+    }
+    typed.ok_or_else(|| {
+        Failure::new("interrupted", "stopped at the question")
+            .exit(exit::INTERRUPTED)
+            .so_far("nothing was changed, nothing was bought")
+            .attempt(command, "does it without asking")
+            .into()
     })
 }
 

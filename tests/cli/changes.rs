@@ -7,6 +7,7 @@ use devpocket_specs::metadata::names;
 use devpocket_specs::object::Key;
 
 use crate::answers::running;
+use crate::terminal::Terminal;
 use crate::world::{TENANT, World};
 
 #[tokio::test]
@@ -234,6 +235,18 @@ async fn nothing_goes_on_before_the_account_was_looked_at_since_the_start() {
     let ended = world.run(&["status"]).await.done();
     let said = "Differs     not looked at since this server started";
     assert!(ended.out.lines().any(|line| line == said), "{}", ended.out);
+}
+
+#[tokio::test]
+async fn ctrl_c_at_a_question_is_an_answer_with_its_own_code() {
+    let world = World::new().await;
+    world.declare("web").await;
+    let mut terminal = Terminal::open(&world, "delete web");
+    terminal.until("[y/N]").await;
+    terminal.type_in("\u{3}").await;
+    terminal.until("error[interrupted]:").await;
+    assert_eq!(terminal.end().await, 130);
+    assert!(!world.environment("web").await.unwrap().metadata.is_deleting());
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 pub use style::{ColorChoice, Ink, Sign, Style};
 pub use table::{Cell, Table};
-pub use words::{Words, age, ago, count, shorten, span, wrap};
+pub use words::{Words, age, ago, count, hanging, shorten, span, wrap};
 
 /// What the answer looks like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -66,6 +66,11 @@ impl Output {
     /// A line of the answer.
     pub fn line(&self, line: impl AsRef<str>) {
         self.answer(&format!("{}\n", self.out.text(line.as_ref())));
+    }
+
+    /// A line of the answer that may be longer than the terminal is wide.
+    pub fn hang(&self, line: &str) {
+        hanging(line, self.out.width).iter().for_each(|line| self.line(line));
     }
 
     pub fn table(&self, table: &Table) {

@@ -95,13 +95,41 @@ pub fn count(number: usize, one: &str) -> String {
     if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
 }
 
+/// Text that hangs is not squeezed into less.
+const HANGING_LEAST: usize = 20;
+
+/// Columns of a text on a terminal: a change of colour takes none.
+fn columns(text: &str) -> usize {
+    let mut parts = text.split('\x1b');
+    let plain = parts.next().unwrap_or_default().width();
+    plain
+        + parts.map(|part| part.split_once('m').map_or(0, |(_, rest)| rest.width())).sum::<usize>()
+}
+
+/// A line, and where it is too long the rest of it under its text.
+pub fn hanging(line: &str, width: usize) -> Vec<String> {
+    let indent = line.len() - line.trim_start().len();
+    let inner = width.saturating_sub(indent).max(HANGING_LEAST);
+    let gap = " ".repeat(indent);
+    let below = " ".repeat(indent + 2);
+    let lines = wrap(line.trim_start(), inner.saturating_sub(2));
+    let place = |(index, line): (usize, String)| match index {
+        0 => format!("{gap}{line}"),
+        _ => format!("{below}{line}"),
+    };
+    match columns(line) <= width {
+        true => vec![line.to_owned()],
+        false => lines.into_iter().enumerate().map(place).collect(),
+    }
+}
+
 /// The text in lines of at most `width` columns; words longer than that stay whole.
 pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     for paragraph in text.lines() {
         let mut line = String::new();
         for word in paragraph.split(' ') {
-            if !line.is_empty() && line.width() + 1 + word.width() > width {
+            if !line.is_empty() && columns(&line) + 1 + columns(word) > width {
                 lines.push(std::mem::take(&mut line));
             }
             if !line.is_empty() {
@@ -132,6 +160,16 @@ pub fn shorten(text: &str, width: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn colour_takes_no_columns_and_the_rest_hangs_under_the_text() {
+        assert_eq!(wrap("\x1b[33mfour\x1b[0m five", 9), ["\x1b[33mfour\x1b[0m five"]);
+        assert_eq!(
+            hanging("    ! it is held until noon", 24),
+            ["    ! it is held until", "      noon"]
+        );
+        assert_eq!(hanging("  1  as it stands", 40), ["  1  as it stands"]);
+    }
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_second(seconds).unwrap()

@@ -28,16 +28,16 @@ pub fn show(session: &Session, api: &Api, proposal: &Proposal) {
     output.line(format!("Plan {}  {}  {account}", proposal.shown_hash(), subject(proposal)));
     for item in proposal.items.iter().filter(|item| !item.is_idle() && item.fate != Fate::Goes) {
         for line in item_lines(item, &style) {
-            output.line(output.words.local_times(&line, session.now()));
+            output.hang(&output.words.local_times(&line, session.now()));
         }
     }
     for item in proposal.going() {
         for line in going_lines(session, item, proposal) {
-            output.line(output.words.local_times(&line, session.now()));
+            output.hang(&output.words.local_times(&line, session.now()));
         }
     }
     for line in set_lines(proposal, &style) {
-        output.line(line);
+        output.hang(&line);
     }
     let idle = proposal.items.iter().filter(|item| item.is_idle()).count();
     if idle > 0 {
@@ -48,7 +48,7 @@ pub fn show(session: &Session, api: &Api, proposal: &Proposal) {
         output.line(format!("{sign} {name}  is declared so by others; apply declares it too"));
     }
     for line in totals(proposal) {
-        output.line(line);
+        output.hang(&line);
     }
 }
 
