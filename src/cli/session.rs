@@ -112,6 +112,14 @@ impl Session {
         authority: Option<&str>,
     ) -> Result<Api, Report> {
         let url = reqwest::Url::parse(server).ok();
+        if server.contains('@') {
+            // Not shown: what stands before it is most likely a password.
+            let message = "an address has no user and no password in it";
+            let failure = Failure::usage(message).at(self.origin());
+            let address = server.rsplit('@').next().unwrap_or_default();
+            let login = format!("devpocket login https://{address}");
+            return Err(failure.attempt(login, "signs in, and remembers it").into());
+        }
         if !url.is_some_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host()) {
             let message = format!("{server:?} is not an address; one is https://dev.example.com");
             return Err(Failure::usage(message).at(self.origin()).into());

@@ -102,6 +102,25 @@ async fn an_empty_list_says_how_to_fill_it() {
 }
 
 #[tokio::test]
+async fn what_is_missing_is_named_and_takes_nothing_with_it() {
+    let world = two().await;
+    let ended = world.run(&["get", "env", "nope", "db"]).await;
+    assert_eq!(ended.code, 1, "{}", ended.err);
+    assert!(ended.out.lines().any(|line| line.starts_with("db  ")), "{}", ended.out);
+    assert!(ended.err.contains("error[not-found]: there is no env/nope in main"), "{}", ended.err);
+    let ended = world.run(&["get", "env", "-n", "typo"]).await.done();
+    assert!(ended.err.starts_with("No environments: there is no namespace typo."), "{}", ended.err);
+    let ended = world.run(&["get", "env", "-l", "team=x"]).await.done();
+    assert!(ended.err.starts_with("No environments in main with team=x."), "{}", ended.err);
+    let ended = world.run(&["exec", "nope", "--", "true"]).await;
+    assert_eq!(ended.code, 255, "{}", ended.err);
+    assert!(ended.err.contains("error[not-found]: there is no env/nope in main"), "{}", ended.err);
+    world.declare("new").await;
+    let ended = world.run(&["describe", "new"]).await.done();
+    assert!(ended.out.contains("Guest       there is no machine yet"), "{}", ended.out);
+}
+
+#[tokio::test]
 async fn describe_shows_one_in_full_and_what_it_cannot_see() {
     let world = two().await;
     let ended = world.run(&["describe", "db"]).await.done();

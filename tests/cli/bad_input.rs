@@ -14,6 +14,17 @@ fn environment(name: &str, spec: &str) -> String {
 const GOOD: &str = "  size: vps-10-nvme\n  region: EU\n";
 
 #[tokio::test]
+async fn a_password_in_an_address_is_not_said_back() {
+    let world = World::new().await;
+    for server in ["http://ann:secret-word@127.0.0.1:1", "ftp://ann:secret-word@x"] {
+        let ended = world.run(&["status", "--server", server]).await;
+        let first = "error[usage]: an address has no user and no password in it";
+        assert!(!ended.err.contains("secret-word"), "{}", ended.err);
+        ended.refused(2, first);
+    }
+}
+
+#[tokio::test]
 async fn malformed_yaml_is_shown_where_it_breaks() {
     let world = World::new().await;
     world.file("envs/a.yaml", &environment("a", GOOD));

@@ -88,9 +88,20 @@ pub async fn run(session: &Session, args: CpArgs) -> Outcome {
 fn failed(key: &Key, path: &str, error: &dyn std::fmt::Display, files: u64) -> Report {
     Failure::new("not-copied", format!("{path} was not copied"))
         .at(format!("env/{}", key.name))
-        .because(error.to_string())
-        .so_far(format!("{files} files were copied whole"))
+        .because(once(&error.to_string()))
+        .so_far(match files {
+            1 => "1 file was copied whole".to_owned(),
+            _ => format!("{files} files were copied whole"),
+        })
         .into()
+}
+
+/// SFTP's status and its text are often the same words.
+fn once(text: &str) -> String {
+    match text.split_once(": ") {
+        Some((status, rest)) if status.eq_ignore_ascii_case(rest) => status.to_owned(),
+        _ => text.to_owned(),
+    }
 }
 
 struct Copy {
@@ -124,6 +135,10 @@ impl Copy {
             return send(sftp, &here, &there, recursive, DEPTH_MAX, done).await;
         }
         let name = there.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_owned();
+        let into_folder = here.as_os_str().as_encoded_bytes().ends_with(b"/");
+        if into_folder && !recursive && !here.is_dir() {
+            return Err(refuse(there, &format!("there is no folder {} here", here.display())));
+        }
         let here = if here.is_dir() { here.join(name) } else { here };
         fetch(sftp, &there, &here, recursive, DEPTH_MAX, done).await
     }
@@ -244,6 +259,12 @@ async fn fetch_file(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reason_is_said_once() {
+        assert_eq!(once("No such file: No such file"), "No such file");
+        assert_eq!(once("Permission denied: /etc/shadow"), "Permission denied: /etc/shadow");
+    }
 
     #[test]
     fn sides_are_told_apart() {

@@ -122,13 +122,23 @@ fn refused(session: &Session, document: &Document, status: &Status) -> Failure {
     failure
 }
 
-/// `devpocket-edit set spec.power today 08:26; the file says something else`
-fn set_by(session: &Session, cause: &Cause) -> String {
-    let manager = cause.message.split('"').nth(1).unwrap_or("somebody");
-    let at = cause.message.rsplit(' ').next().and_then(|at| at.parse::<jiff::Timestamp>().ok());
-    let at = at.map(|at| format!(" at {}", session.output.words.moment(at, session.now())));
-    let field = cause.field.trim_start_matches('.');
-    format!("{manager} set {field}{}, and this file says something else", at.unwrap_or_default())
+/// `devpocket-edit set spec.power, spec.size today 08:26, and this file says something else`: once
+/// for all that one manager set at one time.
+fn set_by(session: &Session, causes: &[Cause]) -> String {
+    let mut by: Vec<((&str, String), Vec<&str>)> = Vec::new();
+    for cause in causes {
+        let manager = cause.message.split('"').nth(1).unwrap_or("somebody");
+        let at = cause.message.rsplit(' ').next().and_then(|at| at.parse::<jiff::Timestamp>().ok());
+        let at = at.map(|at| format!(" at {}", session.output.words.moment(at, session.now())));
+        let (who, field) = ((manager, at.unwrap_or_default()), cause.field.trim_start_matches('.'));
+        match by.iter_mut().find(|(known, _)| *known == who) {
+            Some((_, fields)) => fields.push(field),
+            None => by.push((who, vec![field])),
+        }
+    }
+    let each =
+        by.iter().map(|((manager, at), fields)| format!("{manager} set {}{at}", fields.join(", ")));
+    format!("{}, and this file says something else", each.collect::<Vec<_>>().join("; "))
 }
 
 fn ownership(session: &Session, document: &Document, status: &Status, first: &Cause) -> Failure {
@@ -137,15 +147,15 @@ fn ownership(session: &Session, document: &Document, status: &Status, first: &Ca
     let managers: BTreeSet<&str> =
         causes.iter().filter_map(|c| c.message.split('"').nth(1)).collect();
     let managers = managers.into_iter().collect::<Vec<_>>().join(" and ");
-    let facts: Vec<String> = causes.iter().map(|cause| set_by(session, cause)).collect();
     let words = if fields.len() == 1 { "belongs" } else { "belong" };
     let message = format!("{} of {} {words} to {managers}", fields.join(", "), document.name());
     let file = document.file();
     Failure::new("ownership", message)
         .exit(exit::REFUSED)
         .at(format!("{}  {}", document.place(first.field.trim_start_matches('.')), document.name()))
-        .because(facts.join(". "))
+        .because(set_by(session, causes))
         .attempt(format!("devpocket describe {}", document.name()), "who owns which field")
+        .attempt(format!("devpocket plan -f {file} --force-conflicts"), "what taking over would do")
         .attempt(format!("devpocket apply -f {file} --force-conflicts"), "takes them over")
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::columns::View;
 use crate::cli::api::{Api, Change, Watcher};
-use crate::cli::error::{Outcome, Report, exit};
+use crate::cli::error::{Failure, Outcome, Report, exit};
 use crate::cli::follow::absent_failure;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::output::{Format, Table, wrap};
@@ -45,9 +45,10 @@ pub async fn run(session: &Session, args: GetArgs) -> Outcome {
     if args.watch {
         return watch(session, &api, &named, namespace, view).await;
     }
-    let items = read(session, &api, &named, namespace, &args.selector).await?;
+    let (items, absent) = read(session, &api, &named, namespace, &args.selector).await?;
     let view = View { now: session.now(), ..view };
     match session.output.format {
+        Format::Json | Format::Yaml if items.is_empty() && !absent.is_empty() => {}
         Format::Json | Format::Yaml => match (named.names.as_slice(), items.as_slice()) {
             ([_], [one]) => session.output.document(one),
             _ => session.output.document(
@@ -55,11 +56,12 @@ pub async fn run(session: &Session, args: GetArgs) -> Outcome {
             ),
         },
         Format::Name => items.iter().for_each(|item| session.output.line(name(named.kind, item))),
+        _ if items.is_empty() && absent.is_empty() => {
+            let why = empty(&api, &named, namespace, &args.selector).await;
+            session.output.note(why);
+        }
+        _ if items.is_empty() => {}
         _ => {
-            if items.is_empty() {
-                session.output.note(nothing(named.kind, namespace));
-                return Ok(exit::DONE);
-            }
             let mut table = view.table();
             items.iter().for_each(|item| table.row(view.cells(item)));
             session.output.table(&table);
@@ -68,7 +70,26 @@ pub async fn run(session: &Session, args: GetArgs) -> Outcome {
             }
         }
     }
-    Ok(exit::DONE)
+    if absent.is_empty() { Ok(exit::DONE) } else { Err(Report::new(absent)) }
+}
+
+/// Why a list is empty, and what fills it.
+async fn empty(api: &Api, named: &Named, namespace: &str, selector: &str) -> String {
+    let plural = named.kind.info().plural;
+    if !namespace.is_empty() {
+        let key = Key::cluster(Kind::Namespace, namespace);
+        // Who may not look at namespaces is not told that one is missing.
+        if api.get(&key).await.is_err_and(|error| error.is_not_found()) {
+            return format!(
+                "No {plural}: there is no namespace {namespace}. What there is: devpocket get namespaces"
+            );
+        }
+    }
+    if selector.is_empty() {
+        return nothing(named.kind, namespace);
+    }
+    let place = if namespace.is_empty() { String::new() } else { format!(" in {namespace}") };
+    format!("No {plural}{place} with {selector}. All of them: devpocket get {plural}")
 }
 
 async fn read(
@@ -77,7 +98,7 @@ async fn read(
     named: &Named,
     namespace: &str,
     selector: &str,
-) -> Result<Vec<Value>, Report> {
+) -> Result<(Vec<Value>, Vec<Failure>), Report> {
     let mut items = Vec::new();
     if named.names.is_empty() {
         let listing = api.list(named.kind, namespace, selector).await;
@@ -86,7 +107,7 @@ async fn read(
             let last = |event: &Value| event["lastTimestamp"].as_str().map(str::to_owned);
             items.sort_by_key(last);
         }
-        return Ok(items);
+        return Ok((items, Vec::new()));
     }
     let mut absent = Vec::new();
     for key in named.keys(session) {
@@ -96,7 +117,7 @@ async fn read(
             Err(error) => return Err(session.report(&error)),
         }
     }
-    if absent.is_empty() { Ok(items) } else { Err(Report::new(absent)) }
+    Ok((items, absent))
 }
 
 fn name(kind: Kind, item: &Value) -> String {

@@ -1,6 +1,8 @@
 //! `devpocket man`: manual pages, one for each command.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::{fs, io};
 
 use clap::Args;
@@ -56,8 +58,21 @@ pub fn run(session: &Session, args: &ManArgs) -> Outcome {
         })?;
     }
     let text = page(command).map_err(|error| Failure::new("internal", error.to_string()))?;
-    session.output.line(text.trim_end());
+    if !session.output.out.terminal || !shown(&text) {
+        session.output.line(text.trim_end());
+    }
     Ok(exit::DONE)
+}
+
+/// Whether the reader of manual pages, where there is one, showed it.
+fn shown(page: &str) -> bool {
+    let reader = Command::new("man").args(["-l", "-"]).stdin(Stdio::piped()).spawn();
+    let Ok(mut reader) = reader else { return false };
+    if let Some(mut input) = reader.stdin.take() {
+        // Who has read enough closes it.
+        let _ = input.write_all(page.as_bytes());
+    }
+    reader.wait().is_ok_and(|ended| ended.success())
 }
 
 fn write_all(command: &clap::Command, folder: &Path, written: &mut usize) -> io::Result<()> {
@@ -91,7 +106,7 @@ fn page(command: &clap::Command) -> io::Result<String> {
     let mut text = Vec::new();
     man.render_title(&mut text)?;
     man.render_name_section(&mut text)?;
-    man.render_synopsis_section(&mut text)?;
+    synopsis(command).to_writer(&mut text)?;
     man.render_description_section(&mut text)?;
     man.render_options_section(&mut text)?;
     if command.get_subcommands().any(|inner| !inner.is_hide_set()) {
@@ -108,6 +123,20 @@ fn page(command: &clap::Command) -> io::Result<String> {
     verbatim(&mut own, "NOTES", command.get_after_help());
     own.to_writer(&mut text)?;
     Ok(with_plain_gaps(&String::from_utf8_lossy(&text)))
+}
+
+/// How it is called, as `--help` has it: the options are in their own section, with their values.
+fn synopsis(command: &clap::Command) -> Roff {
+    let usage = command.clone().render_usage().to_string();
+    let mut own = Roff::new();
+    own.control("SH", ["SYNOPSIS"]);
+    for (index, line) in usage.trim_start_matches("Usage:").lines().enumerate() {
+        if index > 0 {
+            own.control("br", []);
+        }
+        own.text([roman(line.trim())]);
+    }
+    own
 }
 
 /// A gap is an empty line between two line breaks there, and page checkers complain of all three.

@@ -7,6 +7,7 @@ use devpocket_specs::object::Key;
 
 use crate::cli::attach::{Attached, Ended, Escape, Keyboard};
 use crate::cli::error::{Failure, Outcome, Report};
+use crate::cli::follow::absent_failure;
 use crate::cli::session::Session;
 use crate::cli::target::Named;
 
@@ -115,6 +116,7 @@ fn told(key: &Key, mut report: Report) -> Report {
     let explain =
         |failure: Failure, remark| failure.attempt(format!("devpocket explain env/{name}"), remark);
     let tell = |failure: Failure| match failure.code.as_str() {
+        "not-found" => absent_failure(key).so_far("nothing was sent to a machine"),
         "machine-identity" => {
             let text =
                 "no key, password or keystroke was sent to it. Nothing is repaired by itself";
