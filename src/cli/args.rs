@@ -51,6 +51,9 @@ pub struct Globals {
     /// What the answer looks like
     #[arg(short, long, global = true, value_enum, value_name = "FORMAT")]
     pub output: Option<Format>,
+    /// Show in JSON and YAML who manages which field of an object
+    #[arg(long, global = true)]
+    pub show_managed_fields: bool,
     #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN", help = "Colour")]
     pub color: ColorChoice,
     /// Longest wait of a command that waits, such as 90s or 2h [default: 30m]

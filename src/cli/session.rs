@@ -34,6 +34,7 @@ pub struct Session {
 impl Session {
     pub fn open(globals: Globals) -> Result<Session, Report> {
         let output = Output::new(globals.output.unwrap_or_default(), globals.color);
+        let output = Output { managed_fields: globals.show_managed_fields, ..output };
         let contexts = read_contexts()?;
         let named = globals.context.as_deref();
         let picked = contexts.pick(named).map(|(name, context)| (name.to_owned(), context.clone()));

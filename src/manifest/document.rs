@@ -11,6 +11,9 @@ use serde_json::Value;
 use super::parse::Parsed;
 use super::place::{Fault, Place, Position, Source, Spots, Stretch, parent};
 
+/// What of `metadata` somebody declares; the rest is the server's.
+const DECLARED_METADATA: [&str; 4] = ["name", "namespace", "labels", "annotations"];
+
 /// An object as somebody wrote it down.
 #[derive(Clone, Debug)]
 pub struct Document {
@@ -207,8 +210,28 @@ impl Site<'_> {
     }
 }
 
-/// With the namespace it goes to.
+/// An object without what the server fills in.
+pub(crate) fn declared(object: &Value) -> Value {
+    let mut object = object.clone();
+    if let Some(members) = object.as_object_mut() {
+        members.remove("status");
+    }
+    if let Some(metadata) = object["metadata"].as_object_mut() {
+        metadata.retain(|name, _| DECLARED_METADATA.contains(&name.as_str()));
+    }
+    object
+}
+
+/// As it is sent: with the namespace it goes to.
 fn complete(mut value: Value, key: &Key) -> Value {
+    // A server has written it, so it is what `get -o yaml` printed: of that only what is declared
+    // counts, or nothing could be applied whose status has changed meanwhile. Where somebody wrote
+    // a revision or uid down by hand it is a condition, and stays one.
+    if value["metadata"]["creationTimestamp"].is_string() {
+        value = declared(&value);
+    } else if let Some(metadata) = value["metadata"].as_object_mut() {
+        metadata.remove("managedFields");
+    }
     if key.kind.is_namespaced() {
         value["metadata"]["namespace"] = key.namespace.as_str().into();
     }

@@ -10,6 +10,8 @@
 //!   read one thing and the server another.
 //! - Reading is bounded ([`limits`]): size, number and depth of what is read, and what aliases
 //!   unfold to.
+//! - What a server printed can be read: what it fills in (status, revision, managed fields, ...) is
+//!   left out, and what remains is what is declared.
 //!
 //! # Caveats
 //! YAML 1.2: `on` and `yes` are text. Merge keys (`<<`) are not part of it and are unknown fields.
@@ -38,6 +40,6 @@ pub mod limits {
 }
 
 pub use document::Document;
-pub(crate) use document::short_name;
+pub(crate) use document::{declared, short_name};
 pub use load::{LoadError, Manifests, load};
 pub use place::{Fault, Place, Position, Source};

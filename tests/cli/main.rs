@@ -15,6 +15,7 @@ mod pages;
 mod pipelines;
 mod programs;
 mod pruning;
+mod round_trip;
 mod shells;
 mod stale;
 mod terminal;

@@ -102,5 +102,15 @@ async fn the_readmes_way_from_nothing_to_the_first_environment() {
     assert_eq!(world.purchases().await, 1);
     let told = run(&["explain", "env/web"]).await;
     assert!(told.starts_with("env/web is as declared: running"), "{told}");
+    // What is printed of it is a file of it.
+    let printed = run(&["get", "env/web", "-o", "yaml", "--show-managed-fields"]).await;
+    assert!(
+        printed.contains("managedFields:") && printed.contains("resourceVersion:"),
+        "{printed}"
+    );
+    std::fs::write(world.path().join("printed.yaml"), printed).unwrap();
+    let planned = run(&["plan", "-f", "printed.yaml", "--exit-code"]).await;
+    assert!(planned.contains("= 1 unchanged"), "{planned}");
+    run(&["apply", "-f", "printed.yaml"]).await;
     assert_eq!(process.terminate().await.code(), Some(0));
 }

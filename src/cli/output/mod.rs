@@ -45,6 +45,8 @@ pub struct Output {
     pub out: Style,
     pub err: Style,
     pub words: Words,
+    /// Whether documents hold `metadata.managedFields`, as the server has them.
+    pub managed_fields: bool,
 }
 
 impl Output {
@@ -55,6 +57,7 @@ impl Output {
             out: Style::of(plain, io::stdout().is_terminal()),
             err: Style::of(color, io::stderr().is_terminal()),
             words: Words::local(),
+            managed_fields: false,
         }
     }
 
@@ -93,7 +96,7 @@ impl Output {
 
     /// A whole document.
     pub fn document(&self, value: &impl Serialize) {
-        let value = serde_json::to_value(value).unwrap_or(Value::Null);
+        let value = self.shown(value);
         let text = match self.format {
             Format::Yaml => serde_yaml::to_string(&value).unwrap_or_default(),
             _ => format!("{value:#}\n"),
@@ -103,12 +106,31 @@ impl Output {
 
     /// One document of several, as they come: YAML documents, or one JSON a line.
     pub fn next_document(&self, value: &Value) {
+        let value = self.shown(value);
         match self.format {
             Format::Yaml => {
-                self.answer(&format!("---\n{}", serde_yaml::to_string(value).unwrap_or_default()));
+                let text = serde_yaml::to_string(&value).unwrap_or_default();
+                self.answer(&format!("---\n{text}"));
             }
             _ => self.answer(&format!("{value}\n")),
         }
+    }
+
+    /// An object, a list or a change of one, without what only few want to see.
+    fn shown(&self, value: &impl Serialize) -> Value {
+        let mut value = serde_json::to_value(value).unwrap_or(Value::Null);
+        if self.managed_fields {
+            return value;
+        }
+        let hide = |object: &mut Value| {
+            let metadata = object.get_mut("metadata").and_then(Value::as_object_mut);
+            metadata.map(|metadata| metadata.remove("managedFields"));
+        };
+        hide(&mut value);
+        value.get_mut("object").map(hide);
+        let items = value.get_mut("items").and_then(Value::as_array_mut);
+        items.into_iter().flatten().for_each(hide);
+        value
     }
 
     fn answer(&self, text: &str) {

@@ -12,8 +12,6 @@ use serde_json::Value;
 use crate::cli::error::{Failure, Report};
 use crate::clock::RandomIds;
 
-/// Members of `metadata` that people edit.
-const EDITABLE: [&str; 4] = ["name", "namespace", "labels", "annotations"];
 /// Begins the line that tells of which revision the text is.
 const REVISION: &str = "# Revision ";
 
@@ -76,18 +74,6 @@ impl Draft {
         }
         report
     }
-}
-
-/// What is edited of an object: nothing that the server fills in.
-pub fn editable(object: &Value) -> Value {
-    let mut object = object.clone();
-    if let Some(members) = object.as_object_mut() {
-        members.remove("status");
-    }
-    if let Some(metadata) = object["metadata"].as_object_mut() {
-        metadata.retain(|name, _| EDITABLE.contains(&name.as_str()));
-    }
-    object
 }
 
 /// The text with its head: what it is about, and what is wrong with it so far.

@@ -5,13 +5,13 @@ use devpocket_specs::object::Key;
 use devpocket_specs::status::{Cause, Reason, Status};
 use serde_json::{Value, json};
 
-use super::draft::{editable, patch};
+use super::draft::patch;
 use super::{Edit, is_taken};
 use crate::cli::api::{ApiError, WriteOptions};
 use crate::cli::error::{Failure, Report, exit};
 use crate::cli::proposal::{Proposal, Wanted, compared, differences, planned, priced};
 use crate::cli::refusal;
-use crate::manifest::{Document, load, short_name};
+use crate::manifest::{Document, declared, load, short_name};
 
 pub enum Judged {
     /// It says what the record says.
@@ -28,7 +28,7 @@ pub(super) async fn judge(edit: &Edit<'_>) -> Result<Judged, Report> {
         Ok(document) => document,
         Err(report) => return Ok(Judged::Faulty(report)),
     };
-    let before = editable(&edit.base);
+    let before = declared(&edit.base);
     let Some(mut change) = patch(&before, &document.value) else { return Ok(Judged::Same) };
     if change["metadata"].is_null() {
         change["metadata"] = json!({});

@@ -18,7 +18,7 @@ use clap::Args;
 use devpocket_specs::object::Key;
 use serde_json::Value;
 
-use self::draft::{Draft, body, editable, headed, revision, unusable};
+use self::draft::{Draft, body, headed, revision, unusable};
 use self::editor::{Editor, Guard};
 use self::judge::{Judged, judge, what_others_did};
 use super::change::{failed, told};
@@ -31,7 +31,7 @@ use crate::cli::proposal::{self, Proposal, approve};
 use crate::cli::question::{Given, declined};
 use crate::cli::session::Session;
 use crate::cli::target::Named;
-use crate::manifest::short_name;
+use crate::manifest::{declared, short_name};
 
 /// How often others may be faster before it is given up.
 const CONFLICTS: usize = 3;
@@ -103,7 +103,7 @@ pub async fn run(session: &Session, args: EditArgs) -> Outcome {
         })
     });
     let from = from.transpose()?;
-    let pristine = yaml(&editable(&base));
+    let pristine = yaml(&declared(&base));
     let draft = Draft::new(key).map_err(|error| unusable(&std::env::temp_dir(), &error))?;
     let guard = Guard::watch(draft.name());
     let mut edit = Edit { session, api, args: &args, key: key.clone(), base, draft, guard };
@@ -162,7 +162,7 @@ impl Edit<'_> {
         from: Option<String>,
     ) -> Result<Done, Report> {
         let mut remarks = Vec::new();
-        let mut text = yaml(&editable(&self.base));
+        let mut text = yaml(&declared(&self.base));
         if let Some(from) = from {
             let now = self.base["metadata"]["resourceVersion"].as_str();
             if revision(&from).is_some_and(|then| Some(then) != now) {
@@ -254,11 +254,11 @@ impl Edit<'_> {
     /// The edit on top of what others have made of the record meanwhile.
     async fn rebased(&mut self, change: &Value) -> Result<Again, Report> {
         let theirs = read(self.session, &self.api, &self.key).await?;
-        let (old, new) = (editable(&self.base), editable(&theirs));
+        let (old, new) = (declared(&self.base), declared(&theirs));
         let with_edit = |record: &Value| {
             let mut edited = record.clone();
             json_patch::merge(&mut edited, change);
-            editable(&edited)
+            declared(&edited)
         };
         let remarks = vec![what_others_did(&self.key, &old, &new, &with_edit(&old))];
         self.base = theirs;
