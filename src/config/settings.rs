@@ -27,6 +27,9 @@ use super::telemetry::{metrics, traces};
 pub const CONTABO_SIMULATED_NOTE: &str = "CONTABO_API_URL and CONTABO_AUTH_URL are on this \
      computer: a simulator, where nothing costs money, unless another account signs in there";
 
+/// Shortest time between two lists of an account at Contabo.
+const LEAST_SWEEP_SECONDS: u32 = 5;
+
 /// Shortest admin token that is accepted, in characters.
 const TOKEN_MIN: usize = 32;
 
@@ -110,6 +113,9 @@ pub fn read(source: &mut Source, today: Date) -> Result<(ServeConfig, Vec<Warnin
     let admin_token = admin_token(source);
     let (seal_key, seal_key_file) = seal_key(source);
     let guest_ssh = guest_ssh(source, contabo.simulated);
+    // Contabo itself is spared; a simulator is not in anybody's way.
+    let least = if contabo.simulated { 1 } else { LEAST_SWEEP_SECONDS };
+    let sweep = number(source, "DEVPOCKET_SWEEP_SECONDS", 60, least..=600);
     let config = ServeConfig {
         database,
         contabo,
@@ -122,7 +128,7 @@ pub fn read(source: &mut Source, today: Date) -> Result<(ServeConfig, Vec<Warnin
         host,
         // 0 lets the system choose; the log tells what it chose.
         port: number(source, "PORT", 8000, 0..=65_535) as u16,
-        sweep: Duration::from_secs(number(source, "DEVPOCKET_SWEEP_SECONDS", 60, 5..=600).into()),
+        sweep: Duration::from_secs(sweep.into()),
         admin_token,
         seal_key,
         seal_key_file,

@@ -1,6 +1,7 @@
 //! `devpocket serve` and `devpocket migrate`: production.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use devpocket_controllers::clock::{Clock, Ids};
 use devpocket_controllers::manager::Settings;
@@ -21,6 +22,11 @@ use crate::store::{
     self, Pending, PgOptions, Place, SchemaError, SchemaStatus, Unreachable, UrlError, UsedBy,
 };
 use crate::telemetry::{self, MetricsExport, MetricsText, TelemetryError, Traces};
+
+/// How often a machine on which something is under way is looked at between two lists.
+const LOOKS: u32 = 6;
+/// Shortest time between two of these looks: all calls share one limit of five a second.
+const LOOK_LEAST: Duration = Duration::from_millis(500);
 
 /// What stops a start.
 #[derive(Debug, thiserror::Error)]
@@ -194,7 +200,8 @@ fn settings(config: &ServeConfig, instance: &str) -> Settings {
     settings.templates = SHIPPED.map(|(_, yaml)| yaml).to_vec();
     settings.sweep_period = config.sweep;
     settings.install_timeout = SignedDuration::from_mins(config.install_timeout_minutes.into());
-    settings.transition_period = settings.transition_period.min(config.sweep);
+    let usual = settings.transition_period;
+    settings.transition_period = (config.sweep / LOOKS).clamp(LOOK_LEAST, usual);
     settings.first.monthly_budget = config.monthly_budget.clone();
     settings.first.unknown_purchase = config.unknown_purchase;
     settings

@@ -39,7 +39,9 @@ async fn a_day(world: &World) -> Serve {
     serve.ready("demo").await;
     world.control.panel("demo", PanelAction::Stop).await.unwrap();
     eventually("the stop is healed", async || {
-        (serve.metric("devpocket_operations_total", "start").await >= 1.0).then_some(())
+        let started = serve.metric("devpocket_operations_total", "start").await;
+        let healed = serve.metric("devpocket_drift_healed_total", "").await;
+        (started >= 1.0 && healed >= 1.0).then_some(())
     })
     .await;
     serve.ready("demo").await;

@@ -1,14 +1,16 @@
 //! A database that cannot be used: said at once, in one sentence, with a way out.
 
-use crate::process::{Ended, Variables};
+use crate::process::{Ended, Variables, call};
 use crate::support::postgres::{OwnServer, TestDatabase};
 use crate::world::World;
 
 async fn serve_and_migrate(url: &str) -> [Ended; 2] {
-    let mut world = World::new(url).await;
-    let serve = world.call(&["serve"]).await;
-    world.variables = Variables::from([("DATABASE_URL".to_owned(), url.to_owned())]);
-    [serve, world.call(&["migrate"]).await]
+    let world = World::new(url).await;
+    let migrating = Variables::from([("DATABASE_URL".to_owned(), url.to_owned())]);
+    // Some of them wait for what never comes.
+    let (serve, migrate) =
+        tokio::join!(world.call(&["serve"]), call(world.path(), &migrating, &["migrate"]));
+    [serve, migrate]
 }
 
 /// Whether it has the form of an error, says this, and repeats no password.

@@ -67,7 +67,7 @@ impl World {
             ("DEVPOCKET_SEAL_KEY", SEAL_KEY.to_owned()),
             ("SECRET_KEY", SECRET_KEY.to_owned()),
             ("DEVPOCKET_MONTHLY_BUDGET", "300 EUR".to_owned()),
-            ("DEVPOCKET_SWEEP_SECONDS", "5".to_owned()),
+            ("DEVPOCKET_SWEEP_SECONDS", "1".to_owned()),
             ("PORT", "0".to_owned()),
             ("LOG_FORMAT", "json".to_owned()),
         ];
