@@ -46,7 +46,7 @@ pub struct EnvironmentPlan {
     /// Name and namespace of the environment; uid, revision and generation where it exists.
     pub metadata: ObjectMeta,
     /// What the write would be: `Create`, `Update`, `Delete`, `None`; `None` for a stored
-    /// environment, and where only who manages which field would be another.
+    /// environment.
     pub change: String,
     pub plan: Plan,
     /// What the plan rests on.
@@ -100,10 +100,7 @@ pub(super) async fn proposed(call: Call, resource: ResourcePath) -> Result<Respo
     };
     let admitted = admit(old, request, &context)?;
     rules::guards(&call.state, old, &admitted).await?;
-    let change = match old {
-        Some(old) if says_the_same(old, admitted.object()) => Change::None,
-        _ => admitted.change(),
-    };
+    let change = admitted.change();
     let object = considered(admitted.object(), change);
     let planned = planned(&call.state, &object, old).await?;
     let notes = undelete::notes(&call.state, change, &object, false).await?;
@@ -136,15 +133,6 @@ pub(super) async fn check_hash(
         return Ok(());
     }
     Err(made::stale(&call.state.plans, &seen, &planned, &new.key()))
-}
-
-/// Whether nothing but who manages which field would be another: that is no change to plan for, and a
-/// file that says in full what there is (`get -o yaml` printed it) differs in nothing.
-fn says_the_same(old: &Object, new: &Object) -> bool {
-    let mut new = new.clone();
-    new.metadata.managed_fields.clone_from(&old.metadata.managed_fields);
-    new.metadata.resource_version.clone_from(&old.metadata.resource_version);
-    new == *old
 }
 
 /// What a plan is made for: something that does not exist has no identity yet.

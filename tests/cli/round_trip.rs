@@ -32,7 +32,7 @@ async fn printed(world: &World, arguments: &[&str]) -> String {
     text
 }
 
-/// No field of the file differs, and applying it writes nothing.
+/// No field of the file differs, and applying it changes none.
 async fn is_same(world: &World) {
     let diff = world.run(&["diff", "-f", "printed", "--exit-code"]).await.done();
     assert_eq!((diff.out.as_str(), diff.err.as_str()), ("", "Nothing differs.\n"));
@@ -58,10 +58,12 @@ async fn what_get_prints_is_applied_again_without_a_difference() {
         assert_eq!(text.contains("managedFields"), managed, "{arguments:?}: {text}");
         // The controllers write meanwhile.
         world.stand("db", |status| status.message.push('.')).await;
-        let revision = world.environment("db").await.unwrap().metadata.resource_version;
+        let before = world.environment("db").await.unwrap();
         is_same(&world).await;
-        let environment = world.environment("db").await.unwrap();
-        assert_eq!(environment.metadata.resource_version, revision, "{arguments:?}");
+        // Whoever applies it declares it too, and nothing else.
+        let after = world.environment("db").await.unwrap();
+        assert_eq!(after.metadata.generation, before.metadata.generation, "{arguments:?}");
+        assert_eq!((after.spec, after.status), (before.spec, before.status), "{arguments:?}");
     }
     world.file("rest.yaml", REST);
     world.run(&["apply", "-f", "rest.yaml", "--yes"]).await.done();
