@@ -43,7 +43,7 @@ pub(super) fn judge(draft: &mut Draft<'_, '_>, bound: &Bound<'_>) {
     let (phase, says) = match boots_until(draft, bound, guest) {
         Some(until) => {
             draft.wake_at(until);
-            let text = "the machine was started or stopped just now; SSH does not answer yet";
+            let text = "it was started or stopped just now; SSH does not answer yet";
             (Phase::Configuring, Says::no("Starting", text))
         }
         None => verdict(guest),
@@ -69,8 +69,7 @@ fn boots_until(draft: &Draft<'_, '_>, bound: &Bound<'_>, guest: &GuestStatus) ->
     };
     let called = bound.operations.iter().filter(power);
     let called = called.filter_map(|o| o.status.ended_at.or(o.status.issued_at)).max();
-    let seen = bound.machine.status.seen.as_ref().map(|seen| seen.since);
-    let until = called.max(seen)? + BOOT_GRACE;
+    let until = called? + BOOT_GRACE;
     (until > draft.world.now).then_some(until)
 }
 

@@ -98,7 +98,9 @@ pub async fn run(session: &Session, args: DeleteArgs) -> Outcome {
         let targets: BTreeMap<_, _> = sent
             .into_iter()
             .map(|(item, written)| {
-                told(session, &item.key, "is to be released", &written);
+                let undo = release::undo(session, item.environment.as_ref(), until);
+                let undo = undo.map(|undo| format!("; {undo}")).unwrap_or_default();
+                told(session, &item.key, &format!("is to be released{undo}"), &written);
                 (item.key, Goal::Deleted)
             })
             .collect();

@@ -51,13 +51,19 @@ pub fn said(
     environment: Option<&Environment>,
     until: Option<Timestamp>,
 ) -> String {
-    let words = &session.output.words;
-    match (environment.filter(|environment| releases(environment)), until) {
-        (Some(environment), Some(until)) => {
-            let until = words.moment(until, session.now());
-            let name = &environment.metadata.name;
-            format!("released; undo until {until}: devpocket undelete {name}")
-        }
-        _ => "deleted".to_owned(),
+    match undo(session, environment, until) {
+        Some(undo) => format!("released; {undo}"),
+        None => "deleted".to_owned(),
     }
+}
+
+/// Until when and how it comes back, if it can.
+pub fn undo(
+    session: &Session,
+    environment: Option<&Environment>,
+    until: Option<Timestamp>,
+) -> Option<String> {
+    let environment = environment.filter(|environment| releases(environment))?;
+    let until = session.output.words.moment(until?, session.now());
+    Some(format!("undo until {until}: devpocket undelete {}", environment.metadata.name))
 }

@@ -1,6 +1,6 @@
 //! `recover`: what goes on by itself, and what waits for a person because it wipes.
 
-use devpocket_specs::environment::{Phase, Request, conditions};
+use devpocket_specs::environment::{Phase, Power, Request, conditions};
 use devpocket_specs::guest::{Contact, GuestStatus};
 use devpocket_specs::install::{InstallError, InstallState, InstallStatus, codes};
 use devpocket_specs::operation::Verb;
@@ -104,8 +104,12 @@ fn a_machine_that_is_another_one_is_installed_anew_once_a_person_approves_the_wi
 fn a_machine_that_was_just_started_may_be_silent_for_a_while() {
     let mut lab = failed(codes::STEP_FAILED);
     lab.installation.status.user_ca = Some("ssh-ed25519 AAAA ca".into());
-    let now = lab.now;
-    lab.machine_mut().status.seen.as_mut().unwrap().since = now;
+    for power in [Power::Stopped, Power::Running] {
+        lab.edit(|spec| spec.power = power);
+        lab.settle();
+        lab.carry_out();
+    }
+    assert_eq!(lab.verbs(), [Verb::Purchase, Verb::Shutdown, Verb::Start]);
     let guest = guest(&mut lab);
     guest.contact = Contact::Silent;
     guest.install = Some(InstallStatus { state: InstallState::Succeeded, ..Default::default() });
